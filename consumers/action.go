@@ -1,0 +1,43 @@
+// Package consumers is the engine that every service runs: fetch, decode, fold,
+// store, act, receipt, commit, in batches and in one straight line. It turns
+// the log of consent events into one service's cache and drives the service's
+// [Action]. It leaves transport to events/stream, the layout of Redis to
+// internal/cache, and what must stop to the packages below it.
+package consumers
+
+import (
+	"context"
+
+	"github.com/kelisim/kelisim/events"
+)
+
+// Service is what the engine has to know of a service.
+type Service struct {
+	Name     string           // of the consumer group and the key space: "marketing"
+	Purposes []events.Purpose // the cache answers for these; an action follows when one of them stops or comes back
+	Action   Action
+}
+
+// Action is what a service does when consent goes or comes back.
+type Action interface {
+	// Act brings the service's own keys in line with where the given subjects
+	// stand now. It must be idempotent: after a crash the same turns come again,
+	// and turns may be skipped when a newer one of the same subject follows. An
+	// error keeps the turns in the outbox; Act is called again after a pause.
+	Act(ctx context.Context, at Slot, turns []Turn) error
+}
+
+// Slot is the part of the key space that holds one partition's subjects.
+type Slot struct {
+	Partition int32
+	// Prefix begins every key of the partition, Redis Cluster hash tag included:
+	// "consent:{marketing/1/17}:". All keys with it live in one slot.
+	Prefix string
+}
+
+// Turn is a subject whose standing changed.
+type Turn struct {
+	Subject  events.Subject
+	Standing events.Standing // as of Version
+	Version  events.Version
+}

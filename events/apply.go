@@ -1,0 +1,154 @@
+package events
+
+// Verdict says what an event did to a state. The zero Verdict is none.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Repeated   Verdict = 1 + iota // the state already holds it: the log was read again
+	Duplicate                     // a copy of an event that was judged before
+	Superseded                    // a permission that a restriction beats: ask the person again
+	NoEffect                      // says nothing about this subject's purposes
+	Applied
+	Park // cannot be judged: keep it aside, hold the subject
+)
+
+var verdictNames = [...]string{"none", "repeated", "duplicate", "superseded", "no-effect", "applied", "park"}
+
+// String returns the name of the verdict, as metrics spell it.
+func (v Verdict) String() string { return verdictNames[v] }
+
+// Outcome is a verdict and what there is to say about it.
+type Outcome struct {
+	Verdict Verdict
+	Reason  string // of Park: a short stable name, fit for a metric label
+	Alarm   string // something to tell a person, though it was applied; same form
+}
+
+// Why an event is parked by the fold, and what it may alarm about.
+const (
+	ReasonFuture       = "from-the-future"      // permits, and was decided later than appended
+	ReasonNotRefusable = "not-refusable"        // refuses a request that nobody may refuse (2.6)
+	ReasonFrozen       = "frozen-by-block"      // erasure of a blocked subject
+	AlarmFutureStop    = "stop-from-the-future" // a restriction by a clock that runs ahead
+)
+
+// Apply folds one event into a state by two keys to open, one to close. It is
+// pure; s is never changed. The event must be of the state's subject and come
+// from the subject's own partition. A state that is not readable is an error
+// of the store: Apply starts it anew from nothing, which denies.
+func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
+	var gates [inlineGates]gate
+	l := ledger{gates: gates[:0]}
+	if s.read(&l) != nil {
+		l = ledger{gates: gates[:0]}
+		s = State{}
+	}
+	at := e.Logged.Position
+	if !s.IsZero() && (at.Generation < l.version.Generation || at.SameLog(l.version) && at.Offset <= l.version.Offset) {
+		return s, Outcome{Verdict: Repeated}
+	}
+	l.enter(at)
+	out, changed := r.fold(&l, e)
+	if !changed {
+		return s, out
+	}
+	l.version = at
+	l.drop()
+	return l.state(), out
+}
+
+// fold applies e to the open ledger and says whether anything changed.
+func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
+	d := e.decision()
+	var out Outcome
+	if d.Decided > d.Appended+r.uncertainty {
+		if !e.Type.Restricts() {
+			return Outcome{Verdict: Park, Reason: ReasonFuture}, false
+		}
+		d.Decided, out.Alarm = d.Appended, AlarmFutureStop
+	}
+	var total effect
+	switch e.Type {
+	case Granted:
+		for c := range (e.Purposes & r.onConsent).Codes() {
+			total = max(total, l.open(consentGate+gateKey(c), d, r.uncertainty))
+		}
+	case Withdrawn:
+		for c := range (e.Purposes & r.onConsent).Codes() {
+			total = max(total, l.use(consentGate+gateKey(c)).close(d, &l.past, r.uncertainty))
+		}
+	case WithdrawalRequested:
+		total = r.request(l, e, d)
+	case WithdrawalRefused:
+		if e.Purposes&^r.refusable != 0 {
+			return Outcome{Verdict: Park, Reason: ReasonNotRefusable}, false
+		}
+		request := identity(e.Request.Source, e.Request.ID)
+		for c := range e.Purposes.Codes() {
+			total = max(total, l.use(consentGate+gateKey(c)).refuse(d, request, &l.past))
+		}
+	case Blocked, Unblocked:
+		total = r.block(l, e, d)
+	case AgreementStarted:
+		total = l.open(agreementGate, d, r.uncertainty)
+	case AgreementEnded:
+		total = l.use(agreementGate).close(d, &l.past, r.uncertainty)
+	case PolicyAccepted:
+		total = l.accept(e.Policy, d, r.uncertainty)
+	case SubjectErased:
+		if l.blocks(r.all) != 0 {
+			return Outcome{Verdict: Park, Reason: ReasonFrozen}, false
+		}
+		total = l.erase(d, r.uncertainty)
+	}
+	out.Verdict = [...]Verdict{none: NoEffect, duplicate: Duplicate, superseded: Superseded, barred: Superseded, applied: Applied}[total]
+	return out, total >= barred
+}
+
+// request restricts refusable purposes until the request is decided. For purely
+// optional ones nobody can refuse, so the request is the withdrawal.
+func (r *Rules) request(l *ledger, e *Event, d Decision) (total effect) {
+	for c := range (e.Purposes & r.onConsent).Codes() {
+		g := l.use(consentGate + gateKey(c))
+		if r.refusable.Has(c) {
+			total = max(total, g.request(d, &l.past, r.uncertainty))
+		} else {
+			total = max(total, g.close(d, &l.past, r.uncertainty))
+		}
+	}
+	return total
+}
+
+// block lays a block over the named purposes, or over all, and lifts it. Lifting
+// what was never laid says nothing.
+func (r *Rules) block(l *ledger, e *Event, d Decision) (total effect) {
+	one := func(k gateKey) {
+		switch {
+		case e.Type == Blocked:
+			total = max(total, l.use(k).close(d, &l.past, r.uncertainty))
+		case l.find(k) != nil:
+			total = max(total, l.open(k, d, r.uncertainty))
+		}
+	}
+	if e.Purposes == 0 {
+		one(blockAllGate)
+	}
+	for c := range e.Purposes.Codes() {
+		one(blockGate + gateKey(c))
+	}
+	return total
+}
+
+// accept moves the pointer to the accepted policy version, and nothing else.
+func (l *ledger) accept(policy PolicyVersion, d Decision, uncertainty Millis) effect {
+	d.ID = permissionID(d.ID)
+	if g := l.find(erasureGate); g != nil && !d.opens(g.closed, uncertainty) {
+		return superseded.worse(raise(&g.closed, d, uncertainty))
+	}
+	if policy == "" || d.Decided <= l.accepted.Decided {
+		return duplicate
+	}
+	l.policy, l.accepted = string(policy), d
+	return applied
+}

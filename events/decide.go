@@ -1,0 +1,135 @@
+package events
+
+// Reason says why an answer is as it is. The zero Reason is none, and denies.
+type Reason uint8
+
+// The reasons. The first group allows; everything behind it denies.
+const (
+	NoReason       Reason = iota
+	ByGrant               // the person consented
+	ByContract            // the agreement lives
+	ByLaw                 // the law asks for it (clauses 2.7, 2.8)
+	UnknownSubject        // never heard of
+	UnknownPurpose        // not in the catalogue
+	NeverGranted          // known, but nobody asked for this purpose
+	ByWithdrawal          // the person withdrew
+	ByRequest             // a withdrawal request is open
+	ByBlock               // use is frozen
+	ByErasure             // the subject was erased
+	NoAgreement           // no agreement was started
+	AgreementOver         // the agreement ended
+	Held                  // an event of the subject is parked
+	Stale                 // the cache may be behind the log
+	Unreachable           // the cache could not be asked
+)
+
+var reasonNames = [...]string{
+	"none", "granted", "contract", "law", "unknown-subject", "unknown-purpose", "never-granted", "withdrawn",
+	"withdrawal-requested", "blocked", "erased", "no-agreement", "agreement-ended", "held", "stale", "unreachable",
+}
+
+// String returns the name of the reason, as answers and metrics spell it.
+func (r Reason) String() string { return reasonNames[r] }
+
+// Answer says whether one subject's data may be used for one purpose, and what
+// decided it. The zero Answer denies.
+type Answer struct {
+	Allowed bool
+	Reason  Reason
+	Basis   Basis   // the ground the purpose rests on
+	By      Version // the event that decided it; zero where none did
+}
+
+// Decide reads the answer for one purpose out of a state.
+func (r *Rules) Decide(s State, p Purpose) Answer {
+	c, known := r.byName[p]
+	if !known {
+		return Answer{Reason: UnknownPurpose}
+	}
+	var gates [inlineGates]gate
+	l := ledger{gates: gates[:0]}
+	if s.IsZero() || s.read(&l) != nil {
+		return Answer{Reason: UnknownSubject, Basis: r.byCode[c].Basis}
+	}
+	return r.decide(&l, c)
+}
+
+func (r *Rules) decide(l *ledger, c Code) Answer {
+	rule := &r.byCode[c]
+	answer := func(why Reason, by Decision) Answer {
+		a := Answer{Allowed: why >= ByGrant && why <= ByLaw, Reason: why, Basis: rule.Basis}
+		if !by.isZero() && by.Offset >= 0 {
+			a.By = Version{Generation: l.version.Generation, Partition: l.version.Partition, Offset: by.Offset}
+		}
+		return a
+	}
+	if g := l.blocking(c); g != nil {
+		return answer(ByBlock, g.closed)
+	}
+	key, never, over, open := consentGate+gateKey(c), NeverGranted, ByWithdrawal, ByGrant
+	switch rule.Basis {
+	case Law:
+		return answer(ByLaw, Decision{})
+	case Contract:
+		key, never, over, open = agreementGate, NoAgreement, AgreementOver, ByContract
+	}
+	g := l.find(key)
+	switch {
+	case g != nil && g.isOpen():
+		return answer(open, g.opened)
+	case g != nil && len(g.pending) > 0:
+		return answer(ByRequest, g.pending[0])
+	case g != nil && !g.closed.isZero():
+		return answer(over, g.closed)
+	}
+	if erasure := l.find(erasureGate); erasure != nil {
+		return answer(ByErasure, erasure.closed)
+	}
+	return answer(never, Decision{})
+}
+
+// Standing is where a subject stands for all purposes at once.
+type Standing struct {
+	Allowed PurposeSet
+	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, ended or erased
+}
+
+// Standing returns where the subject stands. What is in neither set was never
+// decided, and is denied.
+func (r *Rules) Standing(s State) Standing {
+	var gates [inlineGates]gate
+	l := ledger{gates: gates[:0]}
+	var out Standing
+	if s.IsZero() || s.read(&l) != nil {
+		return out
+	}
+	for c := range r.all.Codes() {
+		switch a := r.decide(&l, c); {
+		case a.Allowed:
+			out.Allowed |= SetOf(c)
+		case a.Reason != NeverGranted && a.Reason != NoAgreement:
+			out.Stopped |= SetOf(c)
+		}
+	}
+	return out
+}
+
+// blocking returns the block in force over a purpose, or nil.
+func (l *ledger) blocking(c Code) *gate {
+	for _, k := range [...]gateKey{blockAllGate, blockGate + gateKey(c)} {
+		if g := l.find(k); g != nil && !g.isOpen() {
+			return g
+		}
+	}
+	return nil
+}
+
+// blocks returns the purposes of the set that a block in force covers.
+func (l *ledger) blocks(all PurposeSet) (blocked PurposeSet) {
+	for c := range all.Codes() {
+		if l.blocking(c) != nil {
+			blocked |= SetOf(c)
+		}
+	}
+	return blocked
+}

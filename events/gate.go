@@ -1,0 +1,166 @@
+package events
+
+import "slices"
+
+// maxPending bounds the undecided withdrawal requests of one purpose. A person
+// has one; a fifth closes the purpose for good, which is the safe side.
+const maxPending = 4
+
+// gate is one thing that opens and closes: a purpose on consent, a block, the
+// agreement. It opens with two keys and closes with one.
+//
+// Copies change nothing, however late: a closing is known again by its id, and
+// whatever permission was judged before a closing has raised its bar, so that
+// no copy of it can pass (see raise).
+type gate struct {
+	key     gateKey
+	closed  Decision   // every closing, joined; none when it never closed
+	opened  Decision   // the permission in force with the latest decision; none when closed
+	pending []Decision // requests not decided yet: they restrict, and can be refused
+}
+
+// gateKey says what a gate stands for; purposes and blocks carry a code.
+type gateKey uint8
+
+const (
+	consentGate   gateKey = 0 // + code of a purpose on consent
+	blockGate     gateKey = MaxPurposes
+	blockAllGate  gateKey = 2 * MaxPurposes
+	agreementGate gateKey = 2*MaxPurposes + 1
+	erasureGate   gateKey = 2*MaxPurposes + 2 // closed by an erasure: every permission must beat it
+)
+
+func (k gateKey) isBlock() bool { return blockGate <= k && k <= blockAllGate }
+
+// isOpen says whether the gate lets through: a block that was never laid does,
+// anything else needs a permission.
+func (g *gate) isOpen() bool {
+	if g.key.isBlock() && g.closed.isZero() {
+		return true
+	}
+	return !g.opened.isZero() && len(g.pending) == 0
+}
+
+// open tries permission d against every restriction of the gate and against
+// those of outer.
+func (g *gate) open(d Decision, outer *gate, past *memory, uncertainty Millis) effect {
+	d.ID = permissionID(d.ID)
+	if g.opened.Source == d.Source && g.opened.ID == d.ID && g.opened.Decided == d.Decided {
+		return duplicate
+	}
+	result := applied
+	judge := func(stop *Decision) {
+		if !d.opens(*stop, uncertainty) {
+			result = result.worse(raise(stop, d, uncertainty))
+		}
+	}
+	judge(&g.closed)
+	judge(&outer.closed)
+	for i := range g.pending {
+		judge(&g.pending[i])
+	}
+	if result != applied {
+		return result
+	}
+	if len(g.pending) == 0 && !g.opened.isZero() && d.Decided <= g.opened.Decided {
+		return duplicate // open already, by a later decision: nothing to renew
+	}
+	g.settle(past, uncertainty)
+	g.opened = d
+	return applied
+}
+
+// close shuts the gate for good: only a permission that beats d opens it again.
+func (g *gate) close(d Decision, past *memory, uncertainty Millis) effect {
+	if g.knows(d.ID) || past.has(d.ID) {
+		return duplicate
+	}
+	d.Decided = max(d.Decided, g.opened.Decided) // no copy of what it closes may pass
+	g.settle(past, uncertainty)
+	past.add(g.closed.ID)
+	g.closed, g.opened = join(g.closed, d, uncertainty), Decision{}
+	return applied
+}
+
+// settle makes open requests part of what is closed: no refusal brings back
+// what they restrict, but a permission that beats them does.
+func (g *gate) settle(past *memory, uncertainty Millis) {
+	for _, p := range g.pending {
+		past.add(g.closed.ID)
+		g.closed = join(g.closed, p, uncertainty)
+	}
+	g.pending = nil
+}
+
+// request restricts until it is decided. What it restricts can come back by a
+// refusal of just this request.
+func (g *gate) request(d Decision, past *memory, uncertainty Millis) effect {
+	if g.knows(d.ID) || past.has(d.ID) {
+		return duplicate
+	}
+	if len(g.pending) == maxPending {
+		return g.close(d, past, uncertainty)
+	}
+	d.Decided = max(d.Decided, g.opened.Decided)
+	g.pending = append(g.pending, d)
+	return applied
+}
+
+// refuse lifts what the named request restricts, and nothing else.
+func (g *gate) refuse(d Decision, request uint64, past *memory) effect {
+	i := slices.IndexFunc(g.pending, func(p Decision) bool { return p.ID == request })
+	switch {
+	case i < 0 && past.has(request):
+		return duplicate
+	case i < 0 || d.Offset <= g.pending[i].Offset:
+		return superseded
+	}
+	past.add(request)
+	g.pending = slices.Delete(g.pending, i, i+1)
+	return applied
+}
+
+func (g *gate) knows(id uint64) bool {
+	return g.closed.ID == id || slices.ContainsFunc(g.pending, func(p Decision) bool { return p.ID == id })
+}
+
+// permissionID shortens the identity of a permission: taking a new grant for a
+// copy only denies, so 32 bits, with source and time, are enough.
+func permissionID(id uint64) uint64 { return uint64(uint32(id)) }
+
+// raise lifts the bar of a restriction so far that no copy of the permission d,
+// which it has just beaten, can pass later. A copy has the same decision time,
+// and counts at most from it.
+func raise(stop *Decision, d Decision, uncertainty Millis) effect {
+	if d.Source == stop.Source && d.Source != mixedSource {
+		if d.Decided > stop.Decided {
+			stop.Decided = d.Decided
+			return barred
+		}
+		return superseded
+	}
+	if bar := d.Decided - uncertainty; bar > stop.stopTime() {
+		stop.Appended = bar
+		return barred
+	}
+	return superseded
+}
+
+// effect is what one event did to one gate, from the least to the most.
+type effect uint8
+
+const (
+	none       effect = iota
+	duplicate         // a copy, or a renewal of what is newer already
+	superseded        // a permission that a restriction beats
+	barred            // the same, and the bar rose: the state changed
+	applied
+)
+
+// worse returns the weightier of two refusals.
+func (e effect) worse(f effect) effect {
+	if e == applied {
+		return f
+	}
+	return max(e, f)
+}

@@ -1,0 +1,104 @@
+package events
+
+import "slices"
+
+// inlineGates is how many gates fold without allocation: five decided purposes,
+// an agreement and a block, with room. More is allowed.
+const inlineGates = 10
+
+// ledger is a State laid open, for the time of one fold. It owns its slices.
+type ledger struct {
+	version  Version
+	gates    []gate // by rising key
+	past     memory
+	policy   string // the accepted policy version
+	accepted Decision
+}
+
+// find returns the gate, or nil.
+func (l *ledger) find(k gateKey) *gate {
+	for i := range l.gates {
+		if l.gates[i].key == k {
+			return &l.gates[i]
+		}
+	}
+	return nil
+}
+
+// use returns the gate, new if need be. The pointer holds until the next use.
+func (l *ledger) use(k gateKey) *gate {
+	i := 0
+	for i < len(l.gates) && l.gates[i].key < k {
+		i++
+	}
+	if i == len(l.gates) || l.gates[i].key != k {
+		l.gates = slices.Insert(l.gates, i, gate{key: k})
+	}
+	return &l.gates[i]
+}
+
+// drop forgets gates that hold nothing.
+func (l *ledger) drop() {
+	l.gates = slices.DeleteFunc(l.gates, func(g gate) bool {
+		return g.closed.isZero() && g.opened.isZero() && len(g.pending) == 0
+	})
+}
+
+// open opens a gate against its own restrictions and against an erasure.
+func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
+	g := l.use(k)
+	erasure := l.find(erasureGate)
+	if erasure == nil {
+		erasure = &gate{}
+	}
+	return g.open(d, erasure, &l.past, uncertainty)
+}
+
+// enter starts the log of another generation: places of the old one come
+// before all of the new.
+func (l *ledger) enter(v Version) {
+	if l.version.SameLog(v) {
+		return
+	}
+	age := func(d *Decision) {
+		if !d.isZero() {
+			d.Offset = beforeAll
+		}
+	}
+	for i := range l.gates {
+		g := &l.gates[i]
+		age(&g.closed)
+		age(&g.opened)
+		for j := range g.pending {
+			age(&g.pending[j])
+		}
+	}
+	age(&l.accepted)
+}
+
+// erase closes everything with d and forgets the rest; what was closed or open
+// stays beaten, and copies of it stay known.
+func (l *ledger) erase(d Decision, uncertainty Millis) effect {
+	all := gate{key: erasureGate}
+	if g := l.find(erasureGate); g != nil {
+		all = *g
+	}
+	if all.knows(d.ID) || l.past.has(d.ID) {
+		return duplicate
+	}
+	for i := range l.gates {
+		g := &l.gates[i]
+		d.Decided = max(d.Decided, g.opened.Decided)
+		l.past.add(g.closed.ID)
+		all.closed = join(all.closed, g.closed, uncertainty)
+		for _, p := range g.pending {
+			l.past.add(p.ID)
+			all.closed = join(all.closed, p, uncertainty)
+		}
+	}
+	d.Decided = max(d.Decided, l.accepted.Decided)
+	all.closed = join(all.closed, d, uncertainty)
+	l.gates = append(l.gates[:0], all)
+	l.policy, l.accepted = "", Decision{}
+	return applied
+}

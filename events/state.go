@@ -1,0 +1,116 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+)
+
+// State is what the events of one subject add up to. It is a value: immutable,
+// comparable, and at the same time the bytes that are stored, so that two
+// services agree exactly when their bytes do. The zero State is that of a
+// subject never heard of; it permits nothing.
+type State struct{ bytes string }
+
+// ErrState is the cause when bytes are not a state.
+var ErrState = errors.New("not a state of this format")
+
+const (
+	offsetLen   = 6 // bytes of the offset in front: 2^48 records a partition
+	stateFormat = 1 // the format byte behind it; raised when the encoding changes
+	timeLen     = 6 // bytes of a moment: enough until the year 10889
+
+	// maxSources bounds the sources that one subject's decisions name, by the
+	// bits of a decision's first byte. Beyond it a source counts as mixed.
+	maxSources = 63
+
+	// maxPolicyLen bounds the name of a policy version, in bytes: a date or a
+	// semantic version, with room.
+	maxPolicyLen = 64
+)
+
+// ParseState returns the state with the given stored bytes. Empty bytes are the
+// zero State.
+func ParseState(bytes []byte) (State, error) {
+	s := State{string(bytes)}
+	var l ledger
+	if err := s.read(&l); err != nil {
+		return State{}, err
+	}
+	return s, nil
+}
+
+// Bytes returns the stored form. The first six bytes are the offset of its
+// version, big-endian, so that a store can compare versions without the rest.
+func (s State) Bytes() []byte { return []byte(s.bytes) }
+
+// Encoded returns the stored form as a string, without allocation.
+func (s State) Encoded() string { return s.bytes }
+
+// IsZero says whether the subject was never heard of.
+func (s State) IsZero() bool { return s.bytes == "" }
+
+// Version returns the position of the last event that changed the state.
+func (s State) Version() (Version, bool) {
+	var l ledger
+	r := reader{rest: s.bytes}
+	l.version = r.version()
+	return l.version, s.bytes != "" && r.ok()
+}
+
+// read lays the state open in l. The format, after the version: the base time,
+// the sources, the decisions (each once, however many gates it decided), the
+// gates, the remembered ids, the accepted policy. Numbers are varints unless
+// said otherwise; times and offsets are distances from base and version.
+func (s State) read(l *ledger) error {
+	if s.bytes == "" {
+		return nil
+	}
+	r := reader{rest: s.bytes}
+	l.version = r.version()
+	base := r.moment()
+	var sources [maxSources + 1]uint32
+	for i := range r.count(maxSources) {
+		sources[i+1] = r.uint32()
+	}
+	var table [inlineGates * 2]Decision
+	decisions := table[:0]
+	for range r.count(maxDecisions) {
+		decisions = append(decisions, r.decision(&sources, base, l.version.Offset))
+	}
+	for range r.count(int(erasureGate) + 1) {
+		g := gate{key: gateKey(r.byte())}
+		shape := r.byte()
+		if shape&hasClosed != 0 {
+			g.closed = r.pick(decisions)
+		}
+		if shape&hasOpened != 0 {
+			g.opened = r.pick(decisions)
+		}
+		for range shape >> pendingShift {
+			g.pending = append(g.pending, r.pick(decisions))
+		}
+		if n := len(l.gates); n > 0 && l.gates[n-1].key >= g.key || len(g.pending) > maxPending {
+			return fmt.Errorf("%w: gates out of order", ErrState)
+		}
+		l.gates = append(l.gates, g)
+	}
+	for range r.count(maxMemory) {
+		l.past = append(l.past, r.uint64())
+	}
+	if l.policy = r.text(); l.policy != "" {
+		l.accepted = r.pick(decisions)
+	}
+	if !r.ok() || r.rest != "" {
+		return fmt.Errorf("%w: %d bytes", ErrState, len(s.bytes))
+	}
+	return nil
+}
+
+// maxDecisions bounds the table of a state: every gate with all it can hold.
+const maxDecisions = (int(erasureGate) + 1) * (2 + maxPending)
+
+const (
+	hasClosed    = 1 << 0
+	hasOpened    = 1 << 1
+	pendingShift = 2
+)

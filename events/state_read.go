@@ -1,0 +1,91 @@
+package events
+
+// reader takes a state's bytes apart. After a fault it yields zeros.
+type reader struct {
+	rest string
+	bad  bool
+}
+
+func (r *reader) ok() bool { return !r.bad }
+
+func (r *reader) take(n int) string {
+	if n > len(r.rest) {
+		r.bad, r.rest = true, ""
+		return ""
+	}
+	s := r.rest[:n]
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *reader) fixed(n int) (v uint64) {
+	s := r.take(n)
+	for i := range len(s) {
+		v = v<<8 | uint64(s[i])
+	}
+	return v
+}
+
+func (r *reader) byte() byte     { return byte(r.fixed(1)) }
+func (r *reader) uint32() uint32 { return uint32(r.fixed(4)) }
+func (r *reader) uint64() uint64 { return r.fixed(8) }
+func (r *reader) moment() Millis { return Millis(r.fixed(timeLen)) }
+
+func (r *reader) uvarint() (v uint64) {
+	for shift := 0; shift < 64; shift += 7 {
+		b := r.byte()
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return v
+		}
+	}
+	r.bad = true
+	return 0
+}
+
+func (r *reader) varint() int64 {
+	u := r.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (r *reader) count(limit int) int {
+	n := r.uvarint()
+	if n > uint64(limit) {
+		r.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) text() string { return r.take(r.count(maxPolicyLen)) }
+
+func (r *reader) version() Version {
+	offset := int64(r.fixed(offsetLen))
+	if r.byte() != stateFormat {
+		r.bad = true
+	}
+	return Version{Offset: offset, Generation: uint32(r.uvarint()), Partition: int32(r.uvarint())}
+}
+
+func (r *reader) decision(sources *[maxSources + 1]uint32, base Millis, last int64) Decision {
+	head := r.byte()
+	d := Decision{Source: sources[head>>1&maxSources]}
+	if head&1 != 0 {
+		d.ID = r.uint64()
+	} else {
+		d.ID = uint64(r.uint32())
+	}
+	d.Decided = base + Millis(r.uvarint())
+	d.Appended = d.Decided + Millis(r.varint())
+	d.Offset = last - int64(r.uvarint())
+	return d
+}
+
+func (r *reader) pick(decisions []Decision) Decision {
+	i := r.uvarint()
+	if i >= uint64(len(decisions)) {
+		r.bad = true
+		return Decision{}
+	}
+	return decisions[i]
+}

@@ -1,0 +1,149 @@
+package events
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// inlineBytes is how large a state is built without growing: five purposes
+// decided apart take about 110 bytes.
+const inlineBytes = 192
+
+// writer puts a ledger into bytes.
+type writer struct {
+	out       []byte
+	base      Millis
+	sources   []uint32
+	decisions []Decision
+}
+
+// state returns the ledger as a State: the only allocation of a fold.
+func (l *ledger) state() State {
+	var (
+		buf   [inlineBytes]byte
+		table [2 * inlineGates]Decision
+		names [4]uint32
+	)
+	w := writer{out: buf[:0], decisions: table[:0], sources: names[:0]}
+	l.each(w.collect)
+	w.version(l.version)
+	w.head(l.version.Offset)
+	w.uvarint(uint64(len(l.gates)))
+	for i := range l.gates {
+		w.gate(&l.gates[i])
+	}
+	w.uvarint(uint64(len(l.past)))
+	for _, id := range l.past {
+		w.fixed(id, 8)
+	}
+	w.uvarint(uint64(len(l.policy)))
+	w.out = append(w.out, l.policy...)
+	if l.policy != "" {
+		w.pick(l.accepted)
+	}
+	if len(w.decisions) == 0 && len(l.past) == 0 {
+		return State{}
+	}
+	return State{string(w.out)}
+}
+
+// each visits every decision of the ledger, in the order they are stored.
+func (l *ledger) each(visit func(*Decision)) {
+	for i := range l.gates {
+		g := &l.gates[i]
+		visit(&g.closed)
+		visit(&g.opened)
+		for j := range g.pending {
+			visit(&g.pending[j])
+		}
+	}
+	visit(&l.accepted)
+}
+
+// collect enters a decision in the table, its source among the sources, and
+// its time in the base.
+func (w *writer) collect(d *Decision) {
+	if d.isZero() {
+		return
+	}
+	if d.Source != mixedSource && !slices.Contains(w.sources, d.Source) {
+		if len(w.sources) == maxSources {
+			stop := d.stopTime()
+			d.Source, d.Decided, d.Appended = mixedSource, stop, stop
+		} else {
+			w.sources = append(w.sources, d.Source)
+		}
+	}
+	if slices.Contains(w.decisions, *d) {
+		return
+	}
+	if len(w.decisions) == 0 || d.Decided < w.base {
+		w.base = d.Decided
+	}
+	w.decisions = append(w.decisions, *d)
+}
+
+func (w *writer) version(v Version) {
+	w.fixed(uint64(v.Offset), offsetLen)
+	w.out = append(w.out, stateFormat)
+	w.uvarint(uint64(v.Generation))
+	w.uvarint(uint64(v.Partition))
+}
+
+// head writes base, sources and decisions.
+func (w *writer) head(last int64) {
+	w.fixed(uint64(w.base), timeLen)
+	w.uvarint(uint64(len(w.sources)))
+	for _, s := range w.sources {
+		w.fixed(uint64(s), 4)
+	}
+	w.uvarint(uint64(len(w.decisions)))
+	for _, d := range w.decisions {
+		w.decision(d, last)
+	}
+}
+
+func (w *writer) decision(d Decision, last int64) {
+	source := byte(slices.Index(w.sources, d.Source)+1) << 1
+	if d.ID == permissionID(d.ID) {
+		w.out = append(w.out, source)
+		w.fixed(d.ID, 4)
+	} else {
+		w.out = append(w.out, source|1)
+		w.fixed(d.ID, 8)
+	}
+	w.uvarint(uint64(d.Decided - w.base))
+	w.varint(int64(d.Appended - d.Decided))
+	w.uvarint(uint64(last - d.Offset))
+}
+
+func (w *writer) gate(g *gate) {
+	shape := byte(len(g.pending)) << pendingShift
+	if !g.closed.isZero() {
+		shape |= hasClosed
+	}
+	if !g.opened.isZero() {
+		shape |= hasOpened
+	}
+	w.out = append(w.out, byte(g.key), shape)
+	if shape&hasClosed != 0 {
+		w.pick(g.closed)
+	}
+	if shape&hasOpened != 0 {
+		w.pick(g.opened)
+	}
+	for _, p := range g.pending {
+		w.pick(p)
+	}
+}
+
+func (w *writer) pick(d Decision)  { w.uvarint(uint64(slices.Index(w.decisions, d))) }
+func (w *writer) uvarint(v uint64) { w.out = binary.AppendUvarint(w.out, v) }
+func (w *writer) varint(v int64)   { w.out = binary.AppendVarint(w.out, v) }
+
+// fixed writes the low n bytes of v, big-endian.
+func (w *writer) fixed(v uint64, n int) {
+	for i := n - 1; i >= 0; i-- {
+		w.out = append(w.out, byte(v>>(8*i)))
+	}
+}
