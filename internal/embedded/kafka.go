@@ -142,7 +142,7 @@ func (cfg KafkaConfig) listen(times *appendTimes) func(network, addr string) (ne
 		if cfg.TLS != nil {
 			ln = tls.NewListener(ln, cfg.TLS)
 		}
-		return wireListener{Listener: ln, times: times}, nil
+		return &wireListener{Listener: ln, times: times, conns: make(map[*wireConn]struct{})}, nil
 	}
 }
 

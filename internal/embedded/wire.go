@@ -12,26 +12,49 @@ import (
 // requestHeadLen is what a connection reads of each request frame: size, API key, API version and correlation id.
 const requestHeadLen = 4 + 2 + 2 + 4
 
-// wireListener hands out connections that show append times to clients.
+// wireListener hands out connections that show append times to clients, and closes them when it is closed: a node that
+// leaves the cluster takes its connections along, which kfake alone does not do.
 type wireListener struct {
 	net.Listener
 	times *appendTimes
+
+	mu     sync.Mutex
+	conns  map[*wireConn]struct{}
+	closed bool
 }
 
 // Accept waits for the next client.
-func (l wireListener) Accept() (net.Conn, error) {
+func (l *wireListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &wireConn{Conn: conn, times: l.times, asked: make(map[int32]asked)}, nil
+	c := &wireConn{Conn: conn, listener: l, asked: make(map[int32]asked)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		_ = conn.Close()
+	}
+	l.conns[c] = struct{}{}
+	return c, nil
+}
+
+// Close stops listening and closes every connection.
+func (l *wireListener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for c := range l.conns {
+		_ = c.Conn.Close()
+	}
+	return l.Listener.Close()
 }
 
 // wireConn watches the requests that kfake reads, so that it can tell what a response frame is, and changes produce and
 // fetch responses on their way out. kfake writes each response with one Write.
 type wireConn struct {
 	net.Conn
-	times *appendTimes
+	listener *wireListener
 
 	head []byte // the part of the current request's head read so far
 	skip int    // bytes left of the current request's body
@@ -42,6 +65,14 @@ type wireConn struct {
 
 // asked is a request that has not been answered yet.
 type asked struct{ key, version int16 }
+
+// Close closes the connection.
+func (c *wireConn) Close() error {
+	c.listener.mu.Lock()
+	delete(c.listener.conns, c)
+	c.listener.mu.Unlock()
+	return c.Conn.Close()
+}
 
 // Read passes the client's bytes on and notes each request's head.
 func (c *wireConn) Read(p []byte) (int, error) {
@@ -113,7 +144,7 @@ func (c *wireConn) rewrite(req asked, body []byte) error {
 			}
 		}
 	case *kmsg.ProduceResponse:
-		if c.times.answer(resp) {
+		if c.listener.times.answer(resp) {
 			copy(body, resp.AppendTo(nil))
 		}
 	}

@@ -1,0 +1,219 @@
+package testenv
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/kelisim/kelisim/internal/embedded"
+)
+
+// adminTimeout bounds one administrative call. A real broker on a busy two-core machine has been seen to need seconds.
+const adminTimeout = 30 * time.Second
+
+// User is a SASL account: its mechanism (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512), name and password.
+type User = embedded.KafkaUser
+
+// KafkaConfig describes a Kafka of a test's own.
+type KafkaConfig struct {
+	// Brokers is the number of nodes, numbered from 0; 0 means one. Topics get one replica per node.
+	Brokers int
+	// TLS makes clients speak TLS; Broker.TLS has the matching client configuration.
+	TLS bool
+	// Users, when not empty, makes clients authenticate as one of them.
+	Users []User
+	// Settings are added to the server.properties of real brokers; the embedded one ignores them.
+	Settings map[string]string
+}
+
+// Option changes the Kafka that a test asks for.
+type Option func(*KafkaConfig)
+
+// WithBrokers asks for n nodes.
+func WithBrokers(n int) Option { return func(c *KafkaConfig) { c.Brokers = n } }
+
+// WithTLS asks for listeners that speak TLS.
+func WithTLS() Option { return func(c *KafkaConfig) { c.TLS = true } }
+
+// WithUsers asks for listeners that demand SASL.
+func WithUsers(users ...User) Option { return func(c *KafkaConfig) { c.Users = users } }
+
+// Broker is a Kafka for tests: one node or a few.
+type Broker struct {
+	cfg    KafkaConfig
+	server kafkaServer
+	cert   *certificate
+	shared bool
+}
+
+// kafkaServer is what the embedded and the real Kafka have in common. Nodes are numbered from 0.
+type kafkaServer interface {
+	Addrs() []string
+	Start(ctx context.Context, node int) error
+	Stop(node int) error
+	Kill(node int) error
+	MoveLeader(ctx context.Context, admin *kadm.Client, topic string, partition, node int32) error
+	Close()
+}
+
+// sharedKafka starts the Kafka that all tests of this process share, on first use. It lives as long as the process.
+var sharedKafka = sync.OnceValues(startSharedKafka)
+
+// Kafka returns a Kafka to test against. Without options it is one broker that all tests of the process share (on real
+// Kafka the one at KELISIM_TEST_KAFKA, if that is set); with options it is a new one that ends with the test.
+func Kafka(t testing.TB, opts ...Option) *Broker {
+	t.Helper()
+	if len(opts) > 0 {
+		var cfg KafkaConfig
+		for _, opt := range opts {
+			opt(&cfg)
+		}
+		return StartKafka(t, cfg)
+	}
+	server, err := sharedKafka()
+	require.NoError(t, err, "shared kafka")
+	return &Broker{server: server, shared: true}
+}
+
+// StartKafka starts a Kafka for this test alone, which may stop, kill and restart its nodes. It keeps its data and its
+// ports across restarts.
+func StartKafka(t testing.TB, cfg KafkaConfig) *Broker {
+	t.Helper()
+	cfg.Brokers = max(cfg.Brokers, 1)
+	b := &Broker{cfg: cfg}
+	if cfg.TLS {
+		cert, err := newCertificate()
+		require.NoError(t, err)
+		b.cert = cert
+	}
+	server, err := startOwnKafka(t, cfg, b.cert)
+	require.NoError(t, err, "start kafka")
+	t.Cleanup(server.Close)
+	b.server = server
+	return b
+}
+
+// StartKafka3 starts three nodes for this test alone. Topics have three replicas.
+func StartKafka3(t testing.TB) *Broker {
+	t.Helper()
+	return StartKafka(t, KafkaConfig{Brokers: 3})
+}
+
+// Addr returns the host:port that clients connect to first.
+func (b *Broker) Addr() string { return b.server.Addrs()[0] }
+
+// Addrs returns the host:port of every node, in the order of their numbers.
+func (b *Broker) Addrs() []string { return b.server.Addrs() }
+
+// TLS returns a new client configuration that trusts this Kafka, or nil when it does not speak TLS.
+func (b *Broker) TLS() *tls.Config {
+	if b.cert == nil {
+		return nil
+	}
+	return b.cert.client()
+}
+
+// Stop shuts the nodes down in order, all of them when none is named.
+func (b *Broker) Stop(t testing.TB, nodes ...int) {
+	t.Helper()
+	for _, node := range b.own(t, nodes) {
+		require.NoError(t, b.server.Stop(node), "stop node %d", node)
+	}
+}
+
+// Kill ends the nodes at once, all of them when none is named. The embedded Kafka cannot be killed alone, so there it
+// is the same as Stop.
+func (b *Broker) Kill(t testing.TB, nodes ...int) {
+	t.Helper()
+	for _, node := range b.own(t, nodes) {
+		require.NoError(t, b.server.Kill(node), "kill node %d", node)
+	}
+}
+
+// Start starts nodes that were stopped or killed, all of them when none is named, and returns when they answer.
+func (b *Broker) Start(t testing.TB, nodes ...int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*adminTimeout)
+	defer cancel()
+	var wg sync.WaitGroup // together: the controllers of several nodes need each other
+	for _, node := range b.own(t, nodes) {
+		wg.Go(func() {
+			if err := b.server.Start(ctx, node); err != nil {
+				t.Errorf("start node %d: %v", node, err)
+			}
+		})
+	}
+	wg.Wait()
+	require.False(t, t.Failed(), "kafka did not start")
+}
+
+// MoveLeader makes a node the leader of a partition and returns when it is.
+func (b *Broker) MoveLeader(t testing.TB, topic string, partition, node int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), adminTimeout)
+	defer cancel()
+	err := b.server.MoveLeader(ctx, b.Admin(t), topic, int32(partition), int32(node))
+	require.NoError(t, err, "move leader of %s/%d to node %d", topic, partition, node)
+}
+
+// Admin returns a client for administration, which ends with the test. It is the test's own view of Kafka, through
+// another library than the one under test.
+func (b *Broker) Admin(t testing.TB) *kadm.Client {
+	t.Helper()
+	admin, err := b.admin()
+	require.NoError(t, err)
+	t.Cleanup(admin.Close)
+	return admin
+}
+
+func (b *Broker) admin() (*kadm.Client, error) {
+	cl, err := kgo.NewClient(b.clientOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return kadm.NewClient(cl), nil
+}
+
+func (b *Broker) clientOptions() []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(b.Addrs()...)}
+	if tlsConfig := b.TLS(); tlsConfig != nil {
+		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
+	}
+	if len(b.cfg.Users) > 0 {
+		opts = append(opts, kgo.SASL(mechanism(b.cfg.Users[0])))
+	}
+	return opts
+}
+
+// own refuses to touch the shared Kafka and turns "none named" into all nodes.
+func (b *Broker) own(t testing.TB, nodes []int) []int {
+	t.Helper()
+	require.False(t, b.shared, "the shared Kafka belongs to all tests: use StartKafka")
+	if len(nodes) > 0 {
+		return nodes
+	}
+	for node := range b.Addrs() {
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+func mechanism(u User) sasl.Mechanism {
+	switch u.Mechanism {
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: u.Name, Pass: u.Password}.AsSha256Mechanism()
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: u.Name, Pass: u.Password}.AsSha512Mechanism()
+	default:
+		return plain.Auth{User: u.Name, Pass: u.Password}.AsMechanism()
+	}
+}
