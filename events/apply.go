@@ -38,10 +38,10 @@ const (
 // from the subject's own partition. A state that is not readable is an error
 // of the store: Apply starts it anew from nothing, which denies.
 func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
-	var gates [inlineGates]gate
-	l := ledger{gates: gates[:0]}
-	if s.read(&l) != nil {
-		l = ledger{gates: gates[:0]}
+	b := r.borrow()
+	defer r.giveBack(b)
+	l := &b.ledger
+	if b.open(s) != nil {
 		s = State{}
 	}
 	at := e.Logged.Position
@@ -49,13 +49,13 @@ func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 		return s, Outcome{Verdict: Repeated}
 	}
 	l.enter(at)
-	out, changed := r.fold(&l, e)
+	out, changed := r.fold(l, e)
 	if !changed {
 		return s, out
 	}
 	l.version = at
 	l.drop()
-	return l.state(), out
+	return b.state(), out
 }
 
 // fold applies e to the open ledger and says whether anything changed.

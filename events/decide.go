@@ -46,12 +46,12 @@ func (r *Rules) Decide(s State, p Purpose) Answer {
 	if !known {
 		return Answer{Reason: UnknownPurpose}
 	}
-	var gates [inlineGates]gate
-	l := ledger{gates: gates[:0]}
-	if s.IsZero() || s.read(&l) != nil {
+	b := r.borrow()
+	defer r.giveBack(b)
+	if s.IsZero() || b.open(s) != nil {
 		return Answer{Reason: UnknownSubject, Basis: r.byCode[c].Basis}
 	}
-	return r.decide(&l, c)
+	return r.decide(&b.ledger, c)
 }
 
 func (r *Rules) decide(l *ledger, c Code) Answer {
@@ -97,14 +97,14 @@ type Standing struct {
 // Standing returns where the subject stands. What is in neither set was never
 // decided, and is denied.
 func (r *Rules) Standing(s State) Standing {
-	var gates [inlineGates]gate
-	l := ledger{gates: gates[:0]}
+	b := r.borrow()
+	defer r.giveBack(b)
 	var out Standing
-	if s.IsZero() || s.read(&l) != nil {
+	if s.IsZero() || b.open(s) != nil {
 		return out
 	}
 	for c := range r.all.Codes() {
-		switch a := r.decide(&l, c); {
+		switch a := r.decide(&b.ledger, c); {
 		case a.Allowed:
 			out.Allowed |= SetOf(c)
 		case a.Reason != NeverGranted && a.Reason != NoAgreement:

@@ -2,10 +2,6 @@ package events
 
 import "slices"
 
-// inlineGates is how many gates fold without allocation: five decided purposes,
-// an agreement and a block, with room. More is allowed.
-const inlineGates = 10
-
 // ledger is a State laid open, for the time of one fold. It owns its slices.
 type ledger struct {
 	version  Version
@@ -13,6 +9,7 @@ type ledger struct {
 	past     memory
 	policy   string // the accepted policy version
 	accepted Decision
+	table    []Decision // as read: gates refer to it
 }
 
 // find returns the gate, or nil.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Basis is the legal ground of a purpose. The zero Basis is none.
@@ -49,6 +50,8 @@ type Rules struct {
 	onContract  PurposeSet // open while the agreement lives
 	refusable   PurposeSet // a request for them can be refused
 	uncertainty Millis
+
+	benches sync.Pool // of *bench: room to fold in, see workbench.go
 }
 
 //go:embed rules.json

@@ -32,8 +32,8 @@ const (
 // zero State.
 func ParseState(bytes []byte) (State, error) {
 	s := State{string(bytes)}
-	var l ledger
-	if err := s.read(&l); err != nil {
+	var b bench
+	if err := b.open(s); err != nil {
 		return State{}, err
 	}
 	return s, nil
@@ -51,10 +51,9 @@ func (s State) IsZero() bool { return s.bytes == "" }
 
 // Version returns the position of the last event that changed the state.
 func (s State) Version() (Version, bool) {
-	var l ledger
 	r := reader{rest: s.bytes}
-	l.version = r.version()
-	return l.version, s.bytes != "" && r.ok()
+	v := r.version()
+	return v, s.bytes != "" && r.ok()
 }
 
 // read lays the state open in l. The format, after the version: the base time,
@@ -72,11 +71,10 @@ func (s State) read(l *ledger) error {
 	for i := range r.count(maxSources) {
 		sources[i+1] = r.uint32()
 	}
-	var table [inlineGates * 2]Decision
-	decisions := table[:0]
 	for range r.count(maxDecisions) {
-		decisions = append(decisions, r.decision(&sources, base, l.version.Offset))
+		l.table = append(l.table, r.decision(&sources, base, l.version.Offset))
 	}
+	decisions := l.table
 	for range r.count(int(erasureGate) + 1) {
 		g := gate{key: gateKey(r.byte())}
 		shape := r.byte()

@@ -5,10 +5,6 @@ import (
 	"slices"
 )
 
-// inlineBytes is how large a state is built without growing: five purposes
-// decided apart take about 110 bytes.
-const inlineBytes = 192
-
 // writer puts a ledger into bytes.
 type writer struct {
 	out       []byte
@@ -17,15 +13,13 @@ type writer struct {
 	decisions []Decision
 }
 
-// state returns the ledger as a State: the only allocation of a fold.
-func (l *ledger) state() State {
-	var (
-		buf   [inlineBytes]byte
-		table [2 * inlineGates]Decision
-		names [4]uint32
-	)
-	w := writer{out: buf[:0], decisions: table[:0], sources: names[:0]}
-	l.each(w.collect)
+// state returns the ledger as a State.
+func (w *writer) state(l *ledger) State {
+	w.out, w.sources, w.decisions = w.out[:0], w.sources[:0], w.decisions[:0]
+	w.tabulate(l)
+	if len(w.decisions) == 0 && len(l.past) == 0 {
+		return State{}
+	}
 	w.version(l.version)
 	w.head(l.version.Offset)
 	w.uvarint(uint64(len(l.gates)))
@@ -41,23 +35,20 @@ func (l *ledger) state() State {
 	if l.policy != "" {
 		w.pick(l.accepted)
 	}
-	if len(w.decisions) == 0 && len(l.past) == 0 {
-		return State{}
-	}
 	return State{string(w.out)}
 }
 
-// each visits every decision of the ledger, in the order they are stored.
-func (l *ledger) each(visit func(*Decision)) {
+// tabulate enters every decision of the ledger, in the order they are stored.
+func (w *writer) tabulate(l *ledger) {
 	for i := range l.gates {
 		g := &l.gates[i]
-		visit(&g.closed)
-		visit(&g.opened)
+		w.collect(&g.closed)
+		w.collect(&g.opened)
 		for j := range g.pending {
-			visit(&g.pending[j])
+			w.collect(&g.pending[j])
 		}
 	}
-	visit(&l.accepted)
+	w.collect(&l.accepted)
 }
 
 // collect enters a decision in the table, its source among the sources, and
