@@ -23,6 +23,9 @@ type Outcome struct {
 	Verdict Verdict
 	Reason  string // of Park: a short stable name, fit for a metric label
 	Alarm   string // something to tell a person, though it was applied; same form
+
+	Changed  bool     // the state is another one
+	Standing Standing // where the subject stands now, if it changed
 }
 
 // Why an event is parked by the fold, and what it may alarm about.
@@ -55,6 +58,7 @@ func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 	}
 	l.version = at
 	l.drop()
+	out.Changed, out.Standing = true, r.standing(l)
 	return b.state(), out
 }
 

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // told builds the events of one subject: offset and times in milliseconds.
@@ -37,6 +39,27 @@ func TestGrantOpensWithdrawalCloses(t *testing.T) {
 	back, err := ParseState(s3.Bytes())
 	require.NoError(t, err)
 	require.Equal(t, s3, back)
+}
+
+func TestStandingSaysWhatDecideSays(t *testing.T) {
+	r := SeedRules()
+	rapid.Check(t, func(t *rapid.T) {
+		var s State
+		for i := range rapid.IntRange(0, 12).Draw(t, "events") {
+			typ := rapid.SampledFrom(Types()).Draw(t, "type")
+			of := PurposeSet(rapid.Uint64().Draw(t, "purposes")) & r.All()
+			e := told(typ, "web", fmt.Sprint(i), of, int64(i), Millis(1000*i), Millis(1000*i))
+			e.Policy = "2"
+			s, _ = r.Apply(s, e)
+		}
+		got := r.Standing(s)
+		for c := range r.All().Codes() {
+			a := r.Decide(s, r.Names(SetOf(c))[0])
+			require.Equal(t, a.Allowed, got.Allowed.Has(c), "allowed %d", c)
+			stopped := !a.Allowed && a.Reason != NeverGranted && a.Reason != NoAgreement && a.Reason != UnknownSubject
+			require.Equal(t, stopped, got.Stopped.Has(c), "stopped %d: %v", c, a.Reason)
+		}
+	})
 }
 
 func BenchmarkApply(b *testing.B) {

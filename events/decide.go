@@ -94,24 +94,48 @@ type Standing struct {
 	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, ended or erased
 }
 
-// Standing returns where the subject stands. What is in neither set was never
-// decided, and is denied.
+// Standing returns where the subject stands.
 func (r *Rules) Standing(s State) Standing {
 	b := r.borrow()
 	defer r.giveBack(b)
-	var out Standing
 	if s.IsZero() || b.open(s) != nil {
-		return out
+		return Standing{}
 	}
-	for c := range r.all.Codes() {
-		switch a := r.decide(&b.ledger, c); {
-		case a.Allowed:
-			out.Allowed |= SetOf(c)
-		case a.Reason != NeverGranted && a.Reason != NoAgreement:
-			out.Stopped |= SetOf(c)
+	return r.standing(&b.ledger)
+}
+
+// standing says for all purposes what decide says for one, in one walk.
+func (r *Rules) standing(l *ledger) Standing {
+	out := Standing{Allowed: r.all &^ r.onConsent &^ r.onContract}
+	var decided, blocked PurposeSet
+	for i := range l.gates {
+		g := &l.gates[i]
+		var covers PurposeSet
+		switch {
+		case g.key < blockGate:
+			covers = SetOf(Code(g.key)) & r.onConsent
+		case g.key == agreementGate:
+			covers = r.onContract
+		case g.key == erasureGate:
+			out.Stopped |= (r.onConsent | r.onContract) &^ decided
+			continue
+		case g.isOpen():
+			continue
+		case g.key == blockAllGate:
+			blocked = r.all
+			continue
+		default:
+			blocked |= SetOf(Code(g.key-blockGate)) & r.all
+			continue
+		}
+		decided |= covers
+		if g.isOpen() {
+			out.Allowed |= covers
+		} else {
+			out.Stopped |= covers
 		}
 	}
-	return out
+	return Standing{Allowed: out.Allowed &^ blocked, Stopped: out.Stopped | blocked}
 }
 
 // blocking returns the block in force over a purpose, or nil.

@@ -4,7 +4,7 @@ package events
 // where in the log. The zero Decision is none.
 type Decision struct {
 	Source   uint32 // hash of the CloudEvents source; mixedSource when several were joined
-	ID       uint64 // hash of source and id: copies have the same
+	ID       uint64 // hash of source and id: copies have the same. 0 only when there is none
 	Offset   int64  // place in the log of the state's partition
 	Decided  Millis // by the source's clock
 	Appended Millis // by the broker's clock
@@ -15,7 +15,7 @@ const (
 	beforeAll   = -1 // a place before every record of the log
 )
 
-func (d Decision) isZero() bool { return d == Decision{} }
+func (d *Decision) isZero() bool { return d.ID == 0 }
 
 // grantTime is when a permission counts from: the earlier of its two times, so
 // a clock that runs ahead gains nothing.
@@ -81,5 +81,5 @@ func hash32(source string) uint32 {
 // identity is the hash by which copies are known. 64 bits, because taking a new
 // withdrawal for a copy would lose it: one in 10^19 for each that is remembered.
 func identity(source, id string) uint64 {
-	return fnv64(fnv64(fnvOffset64, source)*fnvPrime64, id)
+	return max(1, fnv64(fnv64(fnvOffset64, source)*fnvPrime64, id))
 }

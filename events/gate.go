@@ -126,7 +126,7 @@ func (g *gate) knows(id uint64) bool {
 
 // permissionID shortens the identity of a permission: taking a new grant for a
 // copy only denies, so 32 bits, with source and time, are enough.
-func permissionID(id uint64) uint64 { return uint64(uint32(id)) }
+func permissionID(id uint64) uint64 { return max(1, uint64(uint32(id))) }
 
 // raise lifts the bar of a restriction so far that no copy of the permission d,
 // which it has just beaten, can pass later. A copy has the same decision time,

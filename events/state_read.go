@@ -26,12 +26,26 @@ func (r *reader) fixed(n int) (v uint64) {
 	return v
 }
 
-func (r *reader) byte() byte     { return byte(r.fixed(1)) }
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.bad = true
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
 func (r *reader) uint32() uint32 { return uint32(r.fixed(4)) }
 func (r *reader) uint64() uint64 { return r.fixed(8) }
 func (r *reader) moment() Millis { return Millis(r.fixed(timeLen)) }
 
 func (r *reader) uvarint() (v uint64) {
+	if len(r.rest) > 0 && r.rest[0] < 0x80 { // nearly all are short
+		v = uint64(r.rest[0])
+		r.rest = r.rest[1:]
+		return v
+	}
 	for shift := 0; shift < 64; shift += 7 {
 		b := r.byte()
 		v |= uint64(b&0x7f) << shift

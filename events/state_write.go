@@ -10,12 +10,14 @@ type writer struct {
 	out       []byte
 	base      Millis
 	sources   []uint32
-	decisions []Decision
+	decisions []Decision // the table: each once
+	refs      []int      // into the table, one for each decision of the ledger
+	ref       int        // the next to write
 }
 
 // state returns the ledger as a State.
 func (w *writer) state(l *ledger) State {
-	w.out, w.sources, w.decisions = w.out[:0], w.sources[:0], w.decisions[:0]
+	*w = writer{out: w.out[:0], sources: w.sources[:0], decisions: w.decisions[:0], refs: w.refs[:0]}
 	w.tabulate(l)
 	if len(w.decisions) == 0 && len(l.past) == 0 {
 		return State{}
@@ -33,7 +35,7 @@ func (w *writer) state(l *ledger) State {
 	w.uvarint(uint64(len(l.policy)))
 	w.out = append(w.out, l.policy...)
 	if l.policy != "" {
-		w.pick(l.accepted)
+		w.pick()
 	}
 	return State{string(w.out)}
 }
@@ -65,9 +67,13 @@ func (w *writer) collect(d *Decision) {
 			w.sources = append(w.sources, d.Source)
 		}
 	}
-	if slices.Contains(w.decisions, *d) {
-		return
+	for i := range w.decisions {
+		if w.decisions[i].ID == d.ID && w.decisions[i] == *d {
+			w.refs = append(w.refs, i)
+			return
+		}
 	}
+	w.refs = append(w.refs, len(w.decisions))
 	if len(w.decisions) == 0 || d.Decided < w.base {
 		w.base = d.Decided
 	}
@@ -118,17 +124,22 @@ func (w *writer) gate(g *gate) {
 	}
 	w.out = append(w.out, byte(g.key), shape)
 	if shape&hasClosed != 0 {
-		w.pick(g.closed)
+		w.pick()
 	}
 	if shape&hasOpened != 0 {
-		w.pick(g.opened)
+		w.pick()
 	}
-	for _, p := range g.pending {
-		w.pick(p)
+	for range g.pending {
+		w.pick()
 	}
 }
 
-func (w *writer) pick(d Decision)  { w.uvarint(uint64(slices.Index(w.decisions, d))) }
+// pick writes which decision of the table comes next.
+func (w *writer) pick() {
+	w.uvarint(uint64(w.refs[w.ref]))
+	w.ref++
+}
+
 func (w *writer) uvarint(v uint64) { w.out = binary.AppendUvarint(w.out, v) }
 func (w *writer) varint(v int64)   { w.out = binary.AppendVarint(w.out, v) }
 
