@@ -1,0 +1,51 @@
+package settings
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"text/tabwriter"
+)
+
+// Print writes every setting of the configuration with its value and where that
+// comes from. Of a secret it says only whether it is set.
+func (l *Loaded) Print(w io.Writer, config any) error {
+	v := reflect.ValueOf(config)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tFROM") // kept by the table until Flush
+	for _, s := range l.all {
+		value := show(v.FieldByIndex(s.index).Interface())
+		switch {
+		case value == "":
+			value = "-"
+		case s.Secret:
+			value = "set"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", s.Key, value, l.Origin(s.Key))
+	}
+	return table.Flush()
+}
+
+// Document writes the table of all settings in Markdown.
+func Document(w io.Writer, all []Setting) error {
+	if _, err := fmt.Fprint(w, "| key in the file | variable | flag | default | what it is |\n| --- | --- | --- | --- | --- |\n"); err != nil {
+		return err
+	}
+	for _, s := range all {
+		flag, def := "none: a secret", "none"
+		if !s.Secret {
+			flag = "`--" + s.Flag() + "`"
+		}
+		if s.Default != "" {
+			def = "`" + s.Default + "`"
+		}
+		key := "`" + s.Key + "`"
+		if s.Secret {
+			key = "not in a file"
+		}
+		if _, err := fmt.Fprintf(w, "| %s | `%s` | %s | %s | %s |\n", key, s.Env(), flag, def, s.Help); err != nil {
+			return err
+		}
+	}
+	return nil
+}
