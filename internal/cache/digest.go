@@ -1,0 +1,34 @@
+package cache
+
+import (
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/kelisim/kelisim/events"
+)
+
+// Digest sums up all states of a partition: two services whose digests at the
+// same position differ do not hold the same states. It is the sum, modulo 2^48,
+// of one hash per subject: the low 48 bits of xxHash64 (seed 0) over subject, a
+// zero byte, and state. 48 bits stay exact in Lua, whose numbers are doubles.
+// It finds faults, not forgeries.
+type Digest uint64
+
+const digestMask = 1<<48 - 1
+
+// Swap returns the digest after the subject's state changed. The zero State
+// stands for none.
+func (d Digest) Swap(s events.Subject, from, to events.State) Digest {
+	return (d + hash(s, to) - hash(s, from)) & digestMask
+}
+
+func hash(s events.Subject, state events.State) Digest {
+	if state.IsZero() {
+		return 0
+	}
+	var h xxhash.Digest
+	h.Reset()
+	_, _ = h.WriteString(s.Reveal())
+	_, _ = h.Write([]byte{0})
+	_, _ = h.WriteString(state.Encoded())
+	return Digest(h.Sum64()) & digestMask
+}
