@@ -105,7 +105,7 @@ func TestUsersMustAuthenticate(t *testing.T) {
 
 func TestFaultsCanBeInjected(t *testing.T) {
 	k := start(t, embedded.KafkaConfig{})
-	cl := client(t, k)
+	cl := client(t, k, kgo.MetadataMinAge(10*time.Millisecond)) // the client waits as long before it looks again
 	createTopic(t, cl, "events", map[string]string{timestampType: "LogAppendTime"})
 	fault := k.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotLeaderForPartition})
 	produce(t, cl, "events", "a")

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kelisim/kelisim/internal/embedded"
@@ -111,7 +110,7 @@ func (k *embeddedKafka) Start(_ context.Context, node int) error {
 }
 
 // MoveLeader makes a node the leader of a partition.
-func (k *embeddedKafka) MoveLeader(_ context.Context, _ *kadm.Client, topic string, partition, node int32) error {
+func (k *embeddedKafka) MoveLeader(_ context.Context, topic string, partition, node int32) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.kafka.Cluster().MoveTopicPartition(topic, partition, node)

@@ -61,7 +61,7 @@ type kafkaServer interface {
 	Start(ctx context.Context, node int) error
 	Stop(node int) error
 	Kill(node int) error
-	MoveLeader(ctx context.Context, admin *kadm.Client, topic string, partition, node int32) error
+	MoveLeader(ctx context.Context, topic string, partition, node int32) error
 	Close()
 }
 
@@ -161,7 +161,7 @@ func (b *Broker) MoveLeader(t testing.TB, topic string, partition, node int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), adminTimeout)
 	defer cancel()
-	err := b.server.MoveLeader(ctx, b.Admin(t), topic, int32(partition), int32(node))
+	err := b.server.MoveLeader(ctx, topic, int32(partition), int32(node))
 	require.NoError(t, err, "move leader of %s/%d to node %d", topic, partition, node)
 }
 

@@ -1,0 +1,56 @@
+package process
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+)
+
+// removeWhenAlone waits until nobody holds the other end of its standard input, then removes the directory. It tries
+// again, because a child that was just killed may still be writing.
+const removeWhenAlone = `cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$0" && exit; sleep 0.5; done`
+
+// base is the directory that all servers of this process share. It lives in a variable, as does the pipe that its reaper
+// watches, because both belong to the process and to nothing smaller.
+var base = sync.OnceValues(newBase)
+
+// alive is our end of the reaper's standard input. It is never closed and must not be collected: its end is ours.
+var alive io.WriteCloser
+
+// Dir returns a new directory for a server of this process. It is removed at the latest when this process ends, also
+// when it is killed.
+func Dir(name string) (string, error) {
+	parent, err := base()
+	if err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, name+"-")
+}
+
+// Cleanup removes all directories made by Dir. A process that ends orderly calls it last, when its servers are stopped.
+func Cleanup() error {
+	parent, err := base()
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(parent)
+}
+
+func newBase() (string, error) {
+	dir, err := os.MkdirTemp("", "kelisim-test-")
+	if err != nil {
+		return "", err
+	}
+	reaper := exec.Command("sh", "-c", removeWhenAlone, dir)
+	reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal to the terminal's group must not reach it
+	if alive, err = reaper.StdinPipe(); err != nil {
+		return "", fmt.Errorf("watch over %s: %w", dir, err)
+	}
+	if err := reaper.Start(); err != nil {
+		return "", fmt.Errorf("watch over %s: %w", dir, err)
+	}
+	return dir, nil
+}
