@@ -26,24 +26,21 @@ func (l *Loaded) Print(w io.Writer, config any) error {
 	return table.Flush()
 }
 
-// Document writes the table of all settings in Markdown.
+// Document writes the table of all settings in Markdown. Flags and variables
+// follow from the keys; of a secret only the variable is there.
 func Document(w io.Writer, all []Setting) error {
-	if _, err := fmt.Fprint(w, "| key in the file | variable | flag | default | what it is |\n| --- | --- | --- | --- | --- |\n"); err != nil {
+	if _, err := fmt.Fprint(w, "| key | default | what it is |\n| --- | --- | --- |\n"); err != nil {
 		return err
 	}
 	for _, s := range all {
-		flag, def := "none: a secret", "none"
-		if !s.Secret {
-			flag = "`--" + s.Flag() + "`"
+		key, def := s.Key, ""
+		if s.Secret {
+			key = s.Env()
 		}
 		if s.Default != "" {
 			def = "`" + s.Default + "`"
 		}
-		key := "`" + s.Key + "`"
-		if s.Secret {
-			key = "not in a file"
-		}
-		if _, err := fmt.Fprintf(w, "| %s | `%s` | %s | %s | %s |\n", key, s.Env(), flag, def, s.Help); err != nil {
+		if _, err := fmt.Fprintf(w, "| `%s` | %s | %s |\n", key, def, s.Help); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,94 @@
+// Package daemon is what every long-running program of Kelisim has in common:
+// its configuration, its log, the admin port with health and metrics, and an
+// orderly end.
+//
+// It knows no event, no Kafka and no Redis: it holds the settings that reach
+// them, and the programs under cmd turn those into clients. Only programs call
+// it.
+package daemon
+
+import "time"
+
+// Config is the whole configuration of consentd. Every field is one key of the
+// file, one variable and one flag; package settings says how they are spelled
+// and which wins. Where the value of a field is a risk, its text says so.
+type Config struct {
+	Kafka     Kafka     `key:"kafka"`
+	Redis     Redis     `key:"redis"`
+	Affiliate Affiliate `key:"affiliate"`
+	Admin     Admin     `key:"admin"`
+	Log       Log       `key:"log"`
+	Shutdown  Shutdown  `key:"shutdown"`
+}
+
+// Kafka says how to reach the log and as whom.
+type Kafka struct {
+	Brokers     []string      `key:"brokers" help:"addresses, host:port, that the cluster is found through"`
+	ClientID    string        `key:"client_id" help:"name of this program in the brokers' logs and quotas"`
+	DialTimeout time.Duration `key:"dial_timeout" help:"limit for one connection, TLS and SASL included"`
+	TLS         TLS           `key:"tls"`
+	SASL        SASL          `key:"sasl"`
+}
+
+// TLS says whether and how connections are encrypted. 1.2 is the least version.
+type TLS struct {
+	Enabled    bool   `key:"enabled" help:"encrypt the connections; clause 3.5 of the policy asks for it outside one host"`
+	CAFile     string `key:"ca_file" help:"PEM certificates to trust; those of the system when empty"`
+	CertFile   string `key:"cert_file" help:"PEM certificate of this client"`
+	KeyFile    string `key:"key_file" help:"PEM key of this client"`
+	ServerName string `key:"server_name" help:"name expected in the servers' certificates; the dialled host when empty"`
+}
+
+// SASL says as whom a client authenticates to Kafka.
+type SASL struct {
+	Mechanism    string `key:"mechanism" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; none when empty"`
+	Username     string `key:"username" help:"name of the account"`
+	Password     string `key:"password" help:"password of the account" secret:"true"`
+	PasswordFile string `key:"password_file" help:"file that holds the password; read at every connection"`
+}
+
+// Redis says how to reach the cache and as whom.
+type Redis struct {
+	Mode         string   `key:"mode" help:"single, sentinel or cluster"`
+	Addrs        []string `key:"addrs" help:"addresses, host:port: of the server, of the sentinels, or of some cluster nodes"`
+	MasterName   string   `key:"master_name" help:"name of the master that the sentinels watch; mode sentinel only"`
+	DB           int      `key:"db" help:"number of the database; always 0 in a cluster"`
+	Username     string   `key:"username" help:"name of the ACL user; the default user when empty"`
+	Password     string   `key:"password" help:"password of the user" secret:"true"`
+	PasswordFile string   `key:"password_file" help:"file that holds the password; read at every connection"`
+	TLS          TLS      `key:"tls"`
+}
+
+// Affiliate is read by the role affiliate alone.
+type Affiliate struct {
+	PartnersFile string `key:"partners_file" help:"YAML file of the partners, the purposes they work for and the files of their pseudonym keys"`
+}
+
+// Admin says where health, metrics and profiles are served.
+type Admin struct {
+	Addr        string `key:"addr" help:"address of the admin port; :0 takes a free one"`
+	AllowRemote bool   `key:"allow_remote" help:"let the admin port listen beyond loopback: it has no authentication, so only behind a network policy"`
+}
+
+// Log says what the program writes about itself, on standard error.
+type Log struct {
+	Level  string `key:"level" help:"debug, info, warn or error"`
+	Format string `key:"format" help:"json, text, or auto: text on a terminal"`
+}
+
+// Shutdown bounds the orderly end.
+type Shutdown struct {
+	Budget time.Duration `key:"budget" help:"time from the signal to the end; keep it below terminationGracePeriodSeconds (30s unless set)"`
+}
+
+// Defaults returns the configuration when nothing is given. It names no Kafka
+// and no Redis: a service that guesses its log would follow the wrong one.
+func Defaults() Config {
+	return Config{
+		Kafka:    Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
+		Redis:    Redis{Mode: RedisSingle},
+		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use
+		Log:      Log{Level: "info", Format: FormatAuto},
+		Shutdown: Shutdown{Budget: 20 * time.Second}, // Kubernetes kills after 30 s
+	}
+}
