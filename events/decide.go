@@ -69,6 +69,9 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 	key, never, over, open := consentGate+gateKey(c), NeverGranted, ByWithdrawal, ByGrant
 	switch rule.Basis {
 	case Law:
+		if g := l.find(erasureGate); g != nil && !g.isOpen() {
+			return answer(ByErasure, g.closed)
+		}
 		return answer(ByLaw, Decision{})
 	case Contract:
 		key, never, over, open = agreementGate, NoAgreement, AgreementOver, ByContract
@@ -118,6 +121,10 @@ func (r *Rules) standing(l *ledger) Standing {
 			covers = r.onContract
 		case g.key == erasureGate:
 			out.Stopped |= (r.onConsent | r.onContract) &^ decided
+			if !g.isOpen() {
+				out.Stopped |= out.Allowed &^ decided
+				out.Allowed &= decided
+			}
 			continue
 		case g.isOpen():
 			continue

@@ -45,6 +45,8 @@ func join(a, b Decision, uncertainty Millis) Decision {
 	switch {
 	case a.isZero():
 		return b
+	case b.isZero():
+		return a
 	case a.Source == b.Source && a.Source != mixedSource:
 		b.Decided, b.Appended = max(a.Decided, b.Decided), max(a.Appended, b.Appended)
 	case b.Source == mixedSource || b.grantTime() <= a.stopTime()+uncertainty:

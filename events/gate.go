@@ -27,7 +27,7 @@ const (
 	blockGate     gateKey = MaxPurposes
 	blockAllGate  gateKey = 2 * MaxPurposes
 	agreementGate gateKey = 2*MaxPurposes + 1
-	erasureGate   gateKey = 2*MaxPurposes + 2 // closed by an erasure: every permission must beat it
+	erasureGate   gateKey = 2*MaxPurposes + 2 // closed by an erasure: every permission must beat it; open since the first that did
 )
 
 func (k gateKey) isBlock() bool { return blockGate <= k && k <= blockAllGate }

@@ -46,9 +46,13 @@ func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
 	g := l.use(k)
 	erasure := l.find(erasureGate)
 	if erasure == nil {
-		erasure = &gate{}
+		return g.open(d, &gate{}, &l.past, uncertainty)
 	}
-	return g.open(d, erasure, &l.past, uncertainty)
+	result := g.open(d, erasure, &l.past, uncertainty)
+	if result == applied && !k.isBlock() && !erasure.isOpen() {
+		erasure.opened = g.opened
+	}
+	return result
 }
 
 // enter starts the log of another generation: places of the old one come
@@ -78,7 +82,7 @@ func (l *ledger) enter(v Version) {
 func (l *ledger) erase(d Decision, uncertainty Millis) effect {
 	all := gate{key: erasureGate}
 	if g := l.find(erasureGate); g != nil {
-		all = *g
+		all.closed = g.closed
 	}
 	if all.knows(d.ID) || l.past.has(d.ID) {
 		return duplicate
