@@ -54,7 +54,7 @@ func startSharedKafka() (kafkaServer, error) {
 }
 
 func startOwnKafka(t testing.TB, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
-	own := realkafka.Config{Nodes: cfg.Brokers, Users: cfg.Users, Settings: cfg.Settings}
+	own := realkafka.Config{Brief: true, Nodes: cfg.Brokers, Users: cfg.Users, Settings: cfg.Settings}
 	if cert != nil {
 		own.CertificatePEM, own.KeyPEM = cert.chainPEM, cert.keyPEM
 	}

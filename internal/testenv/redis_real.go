@@ -32,6 +32,7 @@ func (r *RedisServer) Replica(t testing.TB) *RedisServer {
 	host, port, err := net.SplitHostPort(r.Addr())
 	require.NoError(t, err)
 	cl := replica.Client(t)
+	require.NoError(t, r.Client(t).ConfigSet(t.Context(), "repl-diskless-sync-delay", "0").Err()) // five seconds by default
 	require.NoError(t, cl.SlaveOf(t.Context(), host, port).Err())
 	require.Eventually(t, func() bool {
 		status := cl.InfoMap(t.Context(), "replication").Item("Replication", "master_link_status")

@@ -20,23 +20,13 @@ var base = sync.OnceValues(newBase)
 // alive is our end of the reaper's standard input. It is never closed and must not be collected: its end is ours.
 var alive io.WriteCloser
 
-// Dir returns a new directory for a server of this process. It is removed at the latest when this process ends, also
-// when it is killed.
+// Dir returns a new directory for a server of this process. It is removed when this process ends, also when it is killed.
 func Dir(name string) (string, error) {
 	parent, err := base()
 	if err != nil {
 		return "", err
 	}
 	return os.MkdirTemp(parent, name+"-")
-}
-
-// Cleanup removes all directories made by Dir. A process that ends orderly calls it last, when its servers are stopped.
-func Cleanup() error {
-	parent, err := base()
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(parent)
 }
 
 func newBase() (string, error) {

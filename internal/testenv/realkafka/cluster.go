@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -31,13 +32,16 @@ type Config struct {
 	KeyPEM         []byte
 	Users          []embedded.KafkaUser // clients must authenticate
 	Settings       map[string]string    // added to server.properties
+
+	// Brief makes a node that starts with a third of the CPU and is slower under load: for a test that starts its own.
+	Brief bool
 }
 
 // Cluster is a running Kafka. Its nodes are numbered from 0, as their node.id.
 type Cluster struct {
-	cfg       Config
-	classPath string
-	nodes     []*node
+	cfg   Config
+	java  []string // class path and the flags that all our Java processes share
+	nodes []*node
 }
 
 // node is one Java process; process is nil while it is stopped.
@@ -49,11 +53,19 @@ type node struct {
 
 // Start starts a cluster and returns when every node answers. The caller must Close it.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	classPath, err := ClassPath(ctx)
+	dir, err := jars(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, classPath: classPath}
+	archive, err := classArchive(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, cfg, append(javaFlags(dir), "-XX:SharedArchiveFile="+archive))
+}
+
+func start(ctx context.Context, cfg Config, java []string) (*Cluster, error) {
+	c := &Cluster{cfg: cfg, java: java}
 	for n := range max(cfg.Nodes, 1) {
 		dir, err := process.Dir("kafka-" + strconv.Itoa(n))
 		if err != nil {
@@ -102,10 +114,11 @@ func (c *Cluster) StartNode(ctx context.Context, n int) error {
 	if node.process != nil {
 		return fmt.Errorf("kafka node %d is running", n)
 	}
-	p, err := process.Start(filepath.Join(node.dir, "server.log"), "java",
-		"-cp", c.classPath, "-Xms256m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
-		"-Dorg.slf4j.simpleLogger.showDateTime=true",
-		"kafka.Kafka", node.config())
+	args := append(slices.Clone(c.java), "-Xms256m", "-Xmx384m", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+	if c.cfg.Brief {
+		args = append(args, "-XX:TieredStopAtLevel=1")
+	}
+	p, err := process.Start(filepath.Join(node.dir, "server.log"), "java", append(args, "kafka.Kafka", node.config())...)
 	if err != nil {
 		return fmt.Errorf("kafka node %d: %w", n, err)
 	}
@@ -154,10 +167,9 @@ func (c *Cluster) format(ctx context.Context, n int) error {
 	if err := os.WriteFile(node.config(), encode(c.properties(n)), 0o600); err != nil {
 		return err
 	}
-	args := append([]string{
-		"-cp", c.classPath, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"kafka.tools.StorageTool", "format", "-t", clusterID, "-c", node.config(),
-	}, c.scramUsers()...)
+	args := append(slices.Clone(c.java), "-XX:TieredStopAtLevel=1",
+		"kafka.tools.StorageTool", "format", "-t", clusterID, "-c", node.config())
+	args = append(args, c.scramUsers()...)
 	if out, err := exec.CommandContext(ctx, "java", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

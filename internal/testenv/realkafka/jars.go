@@ -21,27 +21,35 @@ var pom []byte
 // resolveAttempts: a download is tried once more, for networks stumble.
 const resolveAttempts = 2
 
-// ClassPath returns the Java class path of Apache Kafka, a directory with a wildcard. The jars (54 MB) are resolved by
-// Maven on first use and kept under the user's cache directory; processes that come at the same time wait for the first.
-func ClassPath(ctx context.Context) (string, error) {
+// jars returns the directory that holds Apache Kafka's jars. They (54 MB) are resolved by Maven on first use and kept
+// under the user's cache directory; processes that come at the same time wait for the first.
+func jars(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("kafka jars: %w", err)
 	}
 	digest := sha256.Sum256(pom)
 	dir := filepath.Join(cache, "kelisim", "kafka-4.3.1-"+hex.EncodeToString(digest[:4]))
-	if err := resolveOnce(ctx, dir); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", fmt.Errorf("kafka jars: %w", err)
+	}
+	err = makeOnce(dir, func(partial string) error {
+		for range resolveAttempts {
+			if err = resolve(ctx, partial); err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
 		return "", fmt.Errorf("kafka jars in %s: %w", dir, err)
 	}
-	return filepath.Join(dir, "*"), nil
+	return dir, nil
 }
 
-// resolveOnce fills dir under a file lock, by a rename, so that a directory that exists is complete.
-func resolveOnce(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+// makeOnce makes a file or directory, under a lock between processes and by a rename, so that what exists is complete.
+func makeOnce(path string, build func(partial string) error) error {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -49,17 +57,17 @@ func resolveOnce(ctx context.Context, dir string) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
-	if _, err := os.Stat(dir); err == nil {
+	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	partial := dir + ".partial"
-	defer os.RemoveAll(partial)
-	for range resolveAttempts {
-		if err = resolve(ctx, partial); err == nil {
-			return os.Rename(partial, dir)
-		}
+	partial := path + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return err
 	}
-	return err
+	if err := build(partial); err != nil {
+		return err
+	}
+	return os.Rename(partial, path)
 }
 
 func resolve(ctx context.Context, dir string) error {
