@@ -14,7 +14,9 @@ import "time"
 // and which wins. Where the value of a field is a risk, its text says so.
 type Config struct {
 	Kafka     Kafka     `key:"kafka"`
+	Topics    Topics    `key:"topics"`
 	Redis     Redis     `key:"redis"`
+	Cache     Cache     `key:"cache"`
 	Affiliate Affiliate `key:"affiliate"`
 	Admin     Admin     `key:"admin"`
 	Log       Log       `key:"log"`
@@ -45,6 +47,21 @@ type SASL struct {
 	Username     string `key:"username" help:"name of the account"`
 	Password     string `key:"password" help:"password of the account" secret:"true"`
 	PasswordFile string `key:"password_file" help:"file that holds the password; read at every connection"`
+}
+
+// Topics names the topics; deploy/topics.yaml creates them under their default
+// names.
+type Topics struct {
+	Events     string `key:"events" help:"topic of the decisions"`
+	Parked     string `key:"parked" help:"topic for what could not be applied"`
+	Receipts   string `key:"receipts" help:"topic of the proofs that a range was applied"`
+	Generation int    `key:"generation" help:"generation of the events topic; the same for every service and guard that follows it"`
+}
+
+// Cache sizes what a service keeps.
+type Cache struct {
+	Buckets int `key:"buckets" help:"hashes per partition in Redis, about one for sixteen subjects; fixed for a generation"`
+	Memory  int `key:"memory" help:"states that a consumer keeps in memory, at some 250 bytes each; the rest is asked of Redis"`
 }
 
 // Redis says how to reach the cache and as whom.
@@ -86,7 +103,9 @@ type Shutdown struct {
 func Defaults() Config {
 	return Config{
 		Kafka:    Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
+		Topics:   Topics{Events: "consent.events.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1", Generation: 1},
 		Redis:    Redis{Mode: RedisSingle},
+		Cache:    Cache{Buckets: 1024, Memory: 1_000_000},
 		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use
 		Log:      Log{Level: "info", Format: FormatAuto},
 		Shutdown: Shutdown{Budget: 20 * time.Second}, // Kubernetes kills after 30 s

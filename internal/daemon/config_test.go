@@ -58,6 +58,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"a master without sentinel", "redis.master_name", func(c *Config) { c.Redis.MasterName = "m" }},
 		{"two servers that are no cluster", "redis.addrs: more than one", func(c *Config) { c.Redis.Addrs = []string{"a:1", "b:1"} }},
 		{"a database in a cluster", "redis.db: 3", func(c *Config) { c.Redis.Mode, c.Redis.DB = RedisCluster, 3 }},
+		{"no topic", "topics.parked: not set", func(c *Config) { c.Topics.Parked = "" }},
+		{"no generation", "topics.generation: 0", func(c *Config) { c.Topics.Generation = 0 }},
+		{"no buckets", "cache.buckets: -1", func(c *Config) { c.Cache.Buckets = -1 }},
 		{"an admin address without a port", "admin.addr", func(c *Config) { c.Admin.Addr = "127.0.0.1" }},
 		{"a budget nobody waits for", "shutdown.budget", func(c *Config) { c.Shutdown.Budget = maxBudget + 1 }},
 	} {

@@ -33,7 +33,10 @@ const maxBudget = 5 * time.Minute
 func (c Config) Validate() error {
 	return errors.Join(
 		c.Kafka.validate(),
+		c.Topics.validate(),
 		c.Redis.validate(),
+		positive("cache.buckets", c.Cache.Buckets),
+		positive("cache.memory", c.Cache.Memory),
 		c.Admin.validate(),
 		oneOf("log.format", c.Log.Format, FormatAuto, FormatJSON, FormatText),
 		c.Log.validate(),
@@ -48,6 +51,16 @@ func (k Kafka) validate() error {
 		k.TLS.validate("kafka.tls"),
 		k.SASL.validate(),
 	)
+}
+
+func (t Topics) validate() error {
+	faults := []error{positive("topics.generation", t.Generation)}
+	for key, name := range map[string]string{"topics.events": t.Events, "topics.parked": t.Parked, "topics.receipts": t.Receipts} {
+		if name == "" {
+			faults = append(faults, fmt.Errorf("%s: not set", key))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (s SASL) validate() error {
@@ -145,6 +158,13 @@ func oneOf(key, value string, allowed ...string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %q is none of %q", key, value, allowed)
+}
+
+func positive(key string, value int) error {
+	if value >= 1 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d is not 1 or more", key, value)
 }
 
 func between(key string, value, least, most time.Duration) error {
