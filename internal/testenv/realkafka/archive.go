@@ -6,6 +6,20 @@ import (
 	"path/filepath"
 )
 
+// Java returns the arguments after which the name of any main class of Apache Kafka may stand. On first use it resolves
+// the jars, which takes some seconds.
+func Java(ctx context.Context) ([]string, error) {
+	dir, err := jars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := classArchive(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return append(javaFlags(dir), "-XX:SharedArchiveFile="+archive), nil
+}
+
 // javaFlags are common to everything we run: the class path is a directory with a wildcard, which Java itself expands.
 func javaFlags(dir string) []string {
 	return []string{"-cp", filepath.Join(dir, "*"), "-XX:+UseSerialGC"}

@@ -53,15 +53,11 @@ type node struct {
 
 // Start starts a cluster and returns when every node answers. The caller must Close it.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	dir, err := jars(ctx)
+	java, err := Java(ctx)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := classArchive(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	return start(ctx, cfg, append(javaFlags(dir), "-XX:SharedArchiveFile="+archive))
+	return start(ctx, cfg, java)
 }
 
 func start(ctx context.Context, cfg Config, java []string) (*Cluster, error) {
