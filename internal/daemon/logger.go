@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -24,6 +26,15 @@ func NewLogger(w io.Writer, c Log, noColor bool) (*slog.Logger, error) {
 	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level: level, TimeFormat: time.TimeOnly, NoColor: noColor || !terminal,
 	})), nil
+}
+
+// NoColor says whether the environment asks for plain text: NO_COLOR is set to
+// anything.
+func NoColor(environ []string) bool {
+	return slices.ContainsFunc(environ, func(e string) bool {
+		value, ok := strings.CutPrefix(e, "NO_COLOR=")
+		return ok && value != ""
+	})
 }
 
 // IsTerminal says whether what is written to w is read by a person at once. A

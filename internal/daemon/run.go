@@ -29,7 +29,15 @@ type Program struct {
 	// Admin may be nil. It is the last to go, so that a probe sees the end too.
 	Admin *AdminPort
 	Parts []Part
+	// Finally, if there is one, closes what the parts used, when they have ended or
+	// the budget has: its context gets what is left of that, and lastChance at
+	// least.
+	Finally func(context.Context) error
 }
+
+// lastChance is what closing gets even when the parts used the budget up: time
+// to say goodbye to servers on the same network.
+const lastChance = time.Second
 
 // ErrBudget is wrapped when parts were still running at the end of the budget.
 // They are left behind: the process has to end.
@@ -60,6 +68,7 @@ func Run(ctx context.Context, p Program) error {
 		p.Admin.Stopping()
 	}
 	p.Logger.Info("stopping", "budget", p.Budget, "waiting_for", left.names())
+	deadline := time.Now().Add(p.Budget)
 	ended := make(chan struct{})
 	go func() {
 		_ = group.Wait() // errEnded, or what faults holds
@@ -72,8 +81,19 @@ func Run(ctx context.Context, p Program) error {
 	case <-timer.C:
 		faults.add(fmt.Errorf("%w after %s, still running: %s", ErrBudget, p.Budget, strings.Join(left.names(), ", ")))
 	}
+	faults.add(p.finish(ctx, deadline))
 	faults.add(endAdmin())
 	return faults.join()
+}
+
+// finish closes what the parts used.
+func (p Program) finish(ctx context.Context, deadline time.Time) error {
+	if p.Finally == nil {
+		return nil
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(lastChance, time.Until(deadline)))
+	defer cancel()
+	return p.Finally(last)
 }
 
 // startAdmin serves the admin port, ends the group should it fail, and returns

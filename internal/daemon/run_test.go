@@ -72,6 +72,31 @@ func TestSlowPartIsLeftBehindAndNamed(t *testing.T) {
 	})
 }
 
+func TestClosingComesLastAndGetsWhatIsLeft(t *testing.T) {
+	for _, takes := range []time.Duration{3 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			p := program(Part{"slow", func(ctx context.Context) error {
+				<-ctx.Done()
+				<-time.After(takes)
+				return nil
+			}})
+			var left time.Duration
+			p.Finally = func(ctx context.Context) error {
+				require.NoError(t, ctx.Err(), "closing is not cut off by what ended the parts")
+				deadline, _ := ctx.Deadline()
+				left = time.Until(deadline)
+				return errors.New("could not say goodbye")
+			}
+			err := Run(ctx, p)
+			require.ErrorContains(t, err, "could not say goodbye")
+			require.Equal(t, max(lastChance, p.Budget-takes), left)
+			<-time.After(takes) // the part that was left behind
+		})
+	}
+}
+
 func TestAdminPortSeesTheEnd(t *testing.T) {
 	admin, err := ListenAdmin(t.Context(), AdminOptions{
 		Config: Admin{Addr: "127.0.0.1:0"}, Metrics: NewRegistry(), Logger: slog.New(slog.DiscardHandler),
