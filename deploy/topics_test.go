@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/internal/daemon"
 )
 
 func TestEmbeddedTopicsAreValid(t *testing.T) {
@@ -48,6 +49,16 @@ func TestSubjectsOfOnePartitionStandTogether(t *testing.T) {
 	require.Equal(t, events, topic(t, deploy.ParkedTopic).Partitions)
 }
 
+func TestServicesReadTheLayoutThatIsDeployed(t *testing.T) {
+	layout, err := deploy.Topics()
+	require.NoError(t, err)
+	is := daemon.Defaults()
+	require.Equal(t, daemon.Topics{
+		Events: deploy.EventsTopic, Parked: deploy.ParkedTopic, Receipts: deploy.ReceiptsTopic, Generation: int(layout.Generation),
+	}, is.Topics)
+	require.Equal(t, layout.BucketsPerPartition, is.Cache.Buckets)
+}
+
 func TestFewerBrokersMeanFewerReplicas(t *testing.T) {
 	layout, err := deploy.Topics()
 	require.NoError(t, err)
@@ -70,7 +81,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"a key that nobody reads", "generation: 1", "generation: 1\ngenerations: 2", "field generations not found"},
 		{"a setting that Kafka does not know", "retention.bytes: -1", "retention.byte: -1", "unknown setting retention.byte"},
 		{"no generation", "generation: 1", "generation: 0", "generation: begins at 1"},
-		{"no buckets", "buckets_per_partition: 4096", "buckets_per_partition: 0", "buckets_per_partition"},
+		{"no buckets", "buckets_per_partition: 1024", "buckets_per_partition: 0", "buckets_per_partition"},
 		{"a topic of another name", "consent.parked.v1", "consent.parked.v2", "consent.parked.v1: missing"},
 		{"a topic twice", "name: consent.state.v1", "name: consent.events.v1", "consent.events.v1: named twice"},
 		{"no partitions", "partitions: 12", "partitions: 0", "consent.events.v1: partitions"},
