@@ -1,0 +1,216 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	// joinBackoff is the pause after a failed attempt to join. The gate has already waited for a
+	// coordinator that answers, so what fails here is over in a moment.
+	joinBackoff = 100 * time.Millisecond
+	// topicPoll is how often a topic that is not there yet is looked for, and partitionPoll how often it
+	// is looked whether there are more of them. They never change in place, so it is an accident.
+	topicPoll     = 250 * time.Millisecond
+	partitionPoll = 5 * time.Second
+)
+
+// ErrHandlerReturned is what Run returns when the handler ended without an error before its session did.
+var ErrHandlerReturned = errors.New("handler returned before its session ended")
+
+// Consumer is a member of a consumer group. The group decides which partitions it reads; where reading
+// begins and what has been done is up to the handler.
+type Consumer struct {
+	conf  ConsumerConfig
+	fetch fetchConfig
+}
+
+// NewConsumer checks the configuration. It opens no connection.
+func NewConsumer(conf ConsumerConfig) (*Consumer, error) {
+	if err := conf.Config.Validate(); err != nil {
+		return nil, err
+	}
+	if err := conf.complete(); err != nil {
+		return nil, err
+	}
+	fetch, err := conf.fetch().complete()
+	if err != nil {
+		return nil, err
+	}
+	return &Consumer{conf: conf, fetch: fetch}, nil
+}
+
+// Run joins the group and calls handle once per generation, with a context that ends at the next
+// rebalance. handle must then return, for the others wait for it; what it still commits in time goes out
+// before the group forms anew. Run goes on through failures of brokers and returns nil when ctx has ended
+// and the group been left, or the error of a handler that returned early.
+func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, s *Session) error) error {
+	links, err := newLinks(c.conf.Config, c.conf.Topic)
+	if err != nil {
+		return err
+	}
+	defer links.close()
+	partitions, err := c.awaitTopic(ctx, links)
+	if err != nil {
+		return nil // ctx ended; nothing has begun
+	}
+	m := &membership{consumer: c, links: links, handle: handle, partitions: partitions, ended: make(chan error, 1)}
+	if err := m.join(ctx); err != nil {
+		return err
+	}
+	defer m.group.Close() // leaves the group, after the handler has returned
+	return m.run(ctx)
+}
+
+// awaitTopic waits until the topic exists: without it the group would hand out nothing, and nothing would
+// ever tell it to look again. It returns the number of partitions, or the end of ctx.
+func (c *Consumer) awaitTopic(ctx context.Context, l *links) (int, error) {
+	for attempt := 0; ; attempt++ {
+		leaders, err := l.leaders(ctx, attempt > 0)
+		if err == nil && len(leaders) > 0 {
+			return len(leaders), nil
+		}
+		if attempt%40 == 0 && ctx.Err() == nil { // every 10 s
+			c.conf.logger().Warn("kafka: waiting for the topic", "topic", c.conf.Topic, "err", err)
+		}
+		if !pause(ctx, topicPoll) {
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// membership is one Run: the group as kafka-go sees it and what is done in its generations.
+type membership struct {
+	consumer   *Consumer
+	links      *links
+	handle     func(context.Context, *Session) error
+	group      *kafka.ConsumerGroup
+	partitions int
+	ended      chan error // a generation's end, with the handler's error if it returned early
+}
+
+// join begins membership; kafka-go joins and rejoins in the background.
+func (m *membership) join(ctx context.Context) error {
+	conf := &m.consumer.conf
+	gate, err := newGate(ctx, conf.Config, conf.Group, m.links)
+	if err != nil {
+		return err
+	}
+	m.group, err = kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID:                conf.Group,
+		Brokers:           []string{gateAddress},
+		Dialer:            gate.dialer(),
+		Topics:            []string{conf.Topic},
+		SessionTimeout:    conf.SessionTimeout,
+		HeartbeatInterval: conf.HeartbeatInterval,
+		RebalanceTimeout:  conf.RebalanceTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		Timeout:           conf.SessionTimeout, // a heartbeat that takes longer is too late anyway
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", conf.Group, err)
+	}
+	return nil
+}
+
+// run serves generation after generation.
+func (m *membership) run(ctx context.Context) error {
+	conf := &m.consumer.conf
+	for {
+		gen, err := m.group.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			conf.logger().Warn("kafka: not in the group", "group", conf.Group, "err", err)
+			if conf.Watch.GroupError != nil {
+				conf.Watch.GroupError(err)
+			}
+			continue
+		}
+		gen.Start(func(ctx2 context.Context) { m.generation(ctx, ctx2, gen) })
+		if err := <-m.ended; err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// generation is the function that kafka-go waits for before it joins again. It must not return early
+// except to end the generation, or kafka-go would rejoin instead of leaving the group.
+func (m *membership) generation(ctx, genCtx context.Context, gen *kafka.Generation) {
+	session, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(genCtx, func() { cancel(ErrRebalanced) })()
+	err := m.serve(session, cancel, gen)
+	m.ended <- err
+	if err != nil || ctx.Err() != nil {
+		<-genCtx.Done() // Run is closing the group, which leaves it
+	}
+}
+
+// serve runs one session: fetcher, commits and handler. The error is that of a handler that returned
+// before its session had ended.
+func (m *membership) serve(ctx context.Context, end context.CancelCauseFunc, gen *kafka.Generation) error {
+	c := m.consumer
+	log := c.conf.logger().With("group", c.conf.Group, "generation", gen.ID)
+	s := &Session{ctx: ctx, topic: c.conf.Topic, committed: map[int32]int64{}}
+	for _, p := range gen.Assignments[c.conf.Topic] {
+		s.numbers = append(s.numbers, int32(p.ID))
+		if p.Offset >= 0 {
+			s.committed[int32(p.ID)] = p.Offset
+		}
+	}
+	slices.Sort(s.numbers)
+	s.fetcher = newFetcher(c.fetch, m.links, log)
+	s.commits = newCommitter(gen, c.conf.Topic, c.conf.CommitInterval, log, c.conf.Watch.Commit)
+	log.Info("kafka: session begins", "topic", c.conf.Topic, "partitions", s.numbers)
+	if c.conf.Watch.Rebalance != nil {
+		c.conf.Watch.Rebalance(gen.ID, s.Partitions())
+	}
+
+	work, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { s.fetcher.run(work) })
+	group.Go(func() { m.watchPartitions(work, end) })
+	commits, flush := context.WithCancel(context.WithoutCancel(ctx))
+	committed := make(chan struct{})
+	go func() { defer close(committed); s.commits.run(commits) }()
+
+	err := m.handle(ctx, s)
+	early := ctx.Err() == nil
+	stop()
+	group.Wait()
+	flush()
+	<-committed
+	log.Info("kafka: session ended", "topic", c.conf.Topic, "cause", context.Cause(ctx))
+	switch {
+	case !early:
+		return nil
+	case err != nil:
+		return err
+	}
+	return ErrHandlerReturned
+}
+
+// watchPartitions ends the session when the topic has another number of partitions than when the group
+// was joined: the new ones would stay unread until something else makes the group form anew.
+func (m *membership) watchPartitions(ctx context.Context, end context.CancelCauseFunc) {
+	log := m.consumer.conf.logger()
+	for pause(ctx, partitionPoll) {
+		leaders, err := m.links.leaders(ctx, false)
+		if err != nil || len(leaders) <= m.partitions {
+			continue // fewer have a leader right now
+		}
+		log.Error("kafka: the topic has grown, which moves subjects between partitions",
+			"topic", m.consumer.conf.Topic, "from", m.partitions, "to", len(leaders))
+		m.partitions = len(leaders)
+		end(ErrRebalanced)
+		return
+	}
+}
