@@ -1,0 +1,180 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+// Config is what a Consumer is made of. Log, Store, Decoder, Publisher, Rules,
+// Partitions and Generation are required.
+type Config struct {
+	Service    Service
+	Rules      *events.Rules
+	Generation uint32 // of the topic
+	Partitions int32  // of the topic
+
+	Log       Log
+	Decoder   Decoder
+	Store     Store
+	Slots     func(partition int32) Slot // where a partition's keys live
+	Publisher Publisher                  // of parked events and receipts
+
+	ParkedTopic   string // empty: consent.parked.v1
+	ReceiptsTopic string // empty: consent.receipts.v1
+
+	Memory int // states kept in the consumer, over all partitions; 0: 1,000,000, about 250 MB
+	Logger *slog.Logger
+	Meter  *Metrics
+}
+
+// Decoder reads an event out of a record. The event may be a view of it.
+type Decoder interface {
+	Decode(r *stream.Record, e *events.Event) error
+}
+
+// Publisher appends messages and returns when all in-sync replicas have them.
+type Publisher interface {
+	PublishAll(ctx context.Context, ms []stream.Message) ([]stream.Ack, error)
+}
+
+// Store is the part of the cache that the engine writes.
+type Store interface {
+	Claim(ctx context.Context, partition int32) (cache.Mark, error)
+	Begin(ctx context.Context, partition int32, epoch, at int64) (cache.Mark, error)
+	Load(ctx context.Context, partition int32, subjects []events.Subject) ([]events.State, error)
+	Write(ctx context.Context, batches []cache.Batch) []cache.Result
+	Pending(ctx context.Context, partition int32, limit int) ([]cache.Pending, error)
+	Done(ctx context.Context, partition int32, epoch int64, acted []cache.Pending) (int64, error)
+	Hold(ctx context.Context, subject events.Subject, at events.Position) error
+	Release(ctx context.Context, subject events.Subject, at events.Position) error
+}
+
+// defaultMemory is how many states a consumer keeps: at some 250 bytes each, with
+// map and id, they fit a small container.
+const defaultMemory = 1_000_000
+
+// Consumer folds the log into one service's cache and drives its action.
+type Consumer struct {
+	cfg     Config
+	serves  events.PurposeSet
+	log     *slog.Logger
+	metrics *Metrics
+	owned   atomic.Int32 // partitions of the present session; -1: no session
+}
+
+// New checks the configuration and returns a consumer that is not running.
+func New(cfg Config) (*Consumer, error) {
+	serves, err := cfg.Rules.Set(cfg.Service.Purposes...)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("consumer %s: %w", cfg.Service.Name, err)
+	case cfg.Service.Name == "" || cfg.Service.Action == nil:
+		return nil, errors.New("consumer: the service needs a name and an action")
+	case cfg.Partitions < 1:
+		return nil, fmt.Errorf("consumer %s: %d partitions", cfg.Service.Name, cfg.Partitions)
+	}
+	if cfg.ParkedTopic == "" {
+		cfg.ParkedTopic = "consent.parked.v1"
+	}
+	if cfg.ReceiptsTopic == "" {
+		cfg.ReceiptsTopic = "consent.receipts.v1"
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = defaultMemory
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = NewMetrics(nil, cfg.Service.Name)
+	}
+	c := &Consumer{cfg: cfg, serves: serves, log: cfg.Logger.With("service", cfg.Service.Name), metrics: cfg.Meter}
+	c.owned.Store(-1)
+	return c, nil
+}
+
+// Run consumes until ctx ends. It returns nil then, and an error only when it
+// cannot go on at all.
+func (c *Consumer) Run(ctx context.Context) error {
+	err := c.cfg.Log.Run(ctx, c.session)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Owned returns how many partitions the consumer has, and whether it is a member
+// of its group at all.
+func (c *Consumer) Owned() (int, bool) {
+	n := c.owned.Load()
+	return int(max(0, n)), n >= 0
+}
+
+// session folds the partitions of one generation of the group: a reader that
+// folds, a writer that stores, and an actor, each with its own part of the line.
+func (c *Consumer) session(ctx context.Context, s Session) error {
+	idle, sealed, again := make(chan struct{}), make(chan []batch), make(chan lost)
+	receipts := newReceipts(c)
+	r := &reader{
+		Consumer: c, session: s, receipts: receipts, parts: make(map[int32]*partition),
+		idle: idle, sealed: sealed, again: again,
+	}
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
+	c.owned.Store(int32(len(r.parts)))
+	defer c.owned.Store(-1)
+	defer c.metrics.leave()
+	a := newActor(c, receipts, r.parts)
+	w := &writer{Consumer: c, session: s, actor: a, receipts: receipts, idle: idle, sealed: sealed, again: again}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.run(ctx) })
+	group.Go(func() error { return w.run(ctx) })
+	group.Go(func() error { return a.run(ctx) })
+	group.Go(func() error { return receipts.run(ctx) })
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// insist calls f until it succeeds, the error is one that only the caller can
+// deal with, or ctx ends. Nothing is skipped: the partition waits, grows stale,
+// and the guard denies.
+func (c *Consumer) insist(ctx context.Context, what string, f func() error) error {
+	pause := firstPause
+	for {
+		err := f()
+		if err == nil || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		c.metrics.retried(what)
+		c.log.Warn("trying again", "what", what, "in", pause.String(), "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryPause(err, pause)):
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// The pause between two tries grows from the first to the last: short enough
+// that a failover is over within a second of Redis being back (DESIGN, P1: X is
+// 5 s), long enough not to hammer what is down.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)

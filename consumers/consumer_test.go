@@ -1,0 +1,285 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+// story tells n events of few subjects, of all kinds that fold.
+func (b *bed) story(t testing.TB, rnd *rand.Rand, n, subjects int) {
+	all := b.rules.All()
+	kinds := []events.Type{events.Granted, events.Granted, events.Withdrawn, events.WithdrawalRequested, events.Blocked, events.Unblocked, events.PolicyAccepted, events.AgreementStarted}
+	for i := range n {
+		b.log.tell(events.Event{
+			ID: fmt.Sprint("e", len(b.log.told)+i), Source: "/web", Type: kinds[rnd.IntN(len(kinds))],
+			Subject: subject(t, rnd.IntN(subjects)), Policy: "2", Decided: events.Millis(1_000_000 + 1000*(len(b.log.told)+i)),
+			Purposes: events.PurposeSet(rnd.Uint64()) & all,
+		})
+	}
+}
+
+// requireFolded holds the cache against the pure fold, subject by subject.
+func (b *bed) requireFolded(t testing.TB) {
+	t.Helper()
+	serves, err := b.rules.Set(b.cfg.Service.Purposes...)
+	require.NoError(t, err)
+	for s, want := range b.fold() {
+		view, err := b.store.Lookup(context.Background(), s)
+		require.NoError(t, err)
+		require.Equal(t, want, view.State, "%v", s)
+		require.Equal(t, b.rules.Standing(want).Stopped&serves, b.action.of(s)&serves, "acted on %v", s)
+	}
+}
+
+func (b *bed) waitCaughtUp(t testing.TB) {
+	t.Helper()
+	for range 10_000 {
+		synctest.Wait()
+		if b.caughtUp(t) {
+			return
+		}
+		<-time.After(10 * time.Millisecond) // of the bubble's own clock
+	}
+	t.Fatal("never caught up")
+}
+
+func TestCacheEndsAsThePureFold(t *testing.T) {
+	for _, memory := range []int{0, 12} { // all in memory; hardly any, so that states are asked for
+		t.Run(fmt.Sprint("memory ", memory), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t)
+				b.cfg.Memory = memory
+				rnd := rand.New(rand.NewPCG(1, 2))
+				b.story(t, rnd, 500, 40)
+				stop := b.start(t)
+				for range 20 {
+					b.story(t, rnd, 30, 40)
+					<-time.After(time.Duration(rnd.IntN(3)) * time.Millisecond)
+				}
+				b.waitCaughtUp(t)
+				b.requireFolded(t)
+				require.NoError(t, stop())
+			})
+		})
+	}
+}
+
+func TestCrashAnywhereLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		rnd := rand.New(rand.NewPCG(3, 4))
+		b.story(t, rnd, 300, 25)
+		for crash := 1; crash < 60; crash++ {
+			b.story(t, rnd, 10, 25)
+			dying := &dyingStore{Store: b.store}
+			dying.left.Store(int64(crash % 23))
+			b.cfg.Store = dying
+			dying.stop = b.start(t)
+			synctest.Wait()
+			<-time.After(5 * time.Millisecond)
+			_ = dying.stop()
+		}
+		b.cfg.Store = b.store
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		require.NoError(t, stop())
+	})
+}
+
+// dyingStore works for some calls and then not at all, before or after the call.
+type dyingStore struct {
+	Store
+	left atomic.Int64
+	stop func() error
+}
+
+var errDead = errors.New("the store is dead")
+
+func (d *dyingStore) dead() bool {
+	return d.left.Add(-1) <= 0
+}
+
+func (d *dyingStore) Write(ctx context.Context, batches []cache.Batch) []cache.Result {
+	out := make([]cache.Result, len(batches))
+	if d.left.Load()%2 == 0 && d.dead() {
+		for i := range out {
+			out[i].Err = errDead
+		}
+		return out
+	}
+	out = d.Store.Write(ctx, batches)
+	if d.dead() {
+		for i := range out {
+			out[i].Err = errDead // it was written, but nobody heard
+		}
+	}
+	return out
+}
+
+func (d *dyingStore) Done(ctx context.Context, p int32, epoch int64, acted []cache.Pending) (int64, error) {
+	if d.dead() {
+		return 0, errDead
+	}
+	return d.Store.Done(ctx, p, epoch, acted)
+}
+
+func TestPoisonIsParkedAndHoldsItsSubjectOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		grant := func(n int) events.Event {
+			return events.Event{ID: fmt.Sprint(n), Source: "/web", Type: events.Granted, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000}
+		}
+		for n := range 20 {
+			b.log.tell(grant(n))
+		}
+		bad := b.log.tell(events.Event{Subject: subject(t, 7), Decided: 2_000_000})
+		for n := 20; n < 40; n++ {
+			b.log.tell(grant(n))
+		}
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		for n := range 40 {
+			view, err := b.store.Lookup(context.Background(), subject(t, n))
+			require.NoError(t, err)
+			require.Equal(t, n == 7, view.Held, "subject %d", n)
+			require.False(t, view.State.IsZero())
+		}
+		kept := b.topics.of("consent.parked.v1")
+		require.Len(t, kept, 1)
+		require.Equal(t, b.log.records[bad.Position.Partition][bad.Position.Offset].Value, kept[0].Value)
+		require.Equal(t, bad.Position.String(), string(kept[0].Headers[0].Value))
+		require.Equal(t, "test-poison", string(kept[0].Headers[2].Value))
+
+		mended := grant(7)
+		mended.ID, mended.First = "mended", bad
+		b.log.tell(mended)
+		b.waitCaughtUp(t)
+		view, err := b.store.Lookup(context.Background(), subject(t, 7))
+		require.NoError(t, err)
+		require.False(t, view.Held, "redriven")
+		require.NoError(t, stop())
+	})
+}
+
+func TestPositionWaitsForTheParkedTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		var up atomic.Bool
+		b.topics.fail = func(topic string) error {
+			if !up.Load() && topic == "consent.parked.v1" {
+				return errors.New("parked topic is down")
+			}
+			return nil
+		}
+		bad := b.log.tell(events.Event{Subject: subject(t, 7), Decided: 2_000_000})
+		stop := b.start(t)
+		<-time.After(3 * time.Second)
+		require.Zero(t, b.mark(bad.Position.Partition).Next, "moved past an event that nobody keeps")
+		up.Store(true)
+		b.waitCaughtUp(t)
+		require.NoError(t, stop())
+	})
+}
+
+func TestFlushedCacheIsBuiltAgainByTheRunningConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		rnd := rand.New(rand.NewPCG(5, 6))
+		b.story(t, rnd, 400, 30)
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		b.flush()
+		view, err := b.store.Lookup(context.Background(), subject(t, 1))
+		require.NoError(t, err)
+		require.False(t, view.Known)
+		b.waitCaughtUp(t) // without a new event: freshness alone finds the gap
+		b.requireFolded(t)
+		b.story(t, rnd, 50, 30)
+		b.flush()
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		require.NoError(t, stop())
+	})
+}
+
+func TestMisplacedWithdrawalDeniesAndMisplacedGrantWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		for n, typ := range []events.Type{events.Withdrawn, events.Granted} {
+			home := events.PartitionOf(subject(t, n).Reveal(), testPartitions)
+			b.log.tellIn((home+1)%testPartitions, events.Event{ID: "m", Source: "/web", Type: typ, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000})
+		}
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		withdrawn, err := b.store.Lookup(context.Background(), subject(t, 0))
+		require.NoError(t, err)
+		require.True(t, withdrawn.Held)
+		granted, err := b.store.Lookup(context.Background(), subject(t, 1))
+		require.NoError(t, err)
+		require.False(t, granted.Held)
+		require.True(t, granted.State.IsZero())
+		require.Len(t, b.topics.of("consent.parked.v1"), 2)
+		require.NoError(t, stop())
+	})
+}
+
+func TestIdlePartitionsStayFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		stop := b.start(t)
+		<-time.After(30 * time.Second)
+		for p := range int32(testPartitions) {
+			require.Less(t, time.Since(b.mark(p).Fresh.Time()), 2*time.Second, "partition %d", p)
+		}
+		require.NoError(t, stop())
+	})
+}
+
+func TestAFencedConsumerLeavesItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		rnd := rand.New(rand.NewPCG(7, 8))
+		b.story(t, rnd, 50, 10)
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		_, err := b.store.Claim(context.Background(), 0)
+		require.NoError(t, err)
+		<-time.After(3 * time.Second)
+		require.ErrorIs(t, stop(), cache.ErrFenced)
+	})
+}
+
+func TestActionIsCalledAgainUntilItSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		calls := 0
+		b.action.fail = func() error {
+			if calls++; calls < 5 {
+				return RetryAfter(errors.New("the send queue is busy"), 200*time.Millisecond)
+			}
+			return nil
+		}
+		promo, _ := b.rules.Set("promotion")
+		began := time.Now()
+		b.log.tell(events.Event{ID: "w", Source: "/web", Type: events.Withdrawn, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		require.Equal(t, promo, b.action.of(subject(t, 1)))
+		require.GreaterOrEqual(t, time.Since(began), 800*time.Millisecond, "waited as long as the action asked")
+		require.NoError(t, stop())
+	})
+}

@@ -1,0 +1,308 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+const (
+	// chunk is how many records are decoded before their states are asked for,
+	// all in one round trip.
+	chunk = 1024
+	// refreshEvery is how often an idle partition's freshness is written. The
+	// guard gives it three seconds (DESIGN, P1), so two may be lost.
+	refreshEvery = time.Second
+)
+
+// reader fetches, decodes and folds. It owns the partitions' fold state.
+type reader struct {
+	*Consumer
+	session  Session
+	receipts *receipts
+	parts    map[int32]*partition
+	window   window
+	idle     chan struct{} // from the writer: it can take a window
+	sealed   chan []batch  // to the writer
+	again    chan lost     // from it: partitions to read again
+
+	events  []events.Event // of one chunk; reused
+	entries []*entry
+	missing []*entry
+}
+
+// lost names a partition whose cache is not where the fold thought.
+type lost struct {
+	partition *partition
+	life      int
+	cause     error
+}
+
+// claim takes the session's partitions over and starts reading where the cache
+// stands: the group's offset in Kafka is only a hint.
+func (r *reader) claim(ctx context.Context) error {
+	start := make(map[int32]int64)
+	for _, id := range r.session.Partitions() {
+		p := &partition{id: id, lag: r.metrics.lagOf(id)}
+		if err := r.take(ctx, p, false); err != nil {
+			return err
+		}
+		r.parts[id] = p
+		start[id] = p.next
+	}
+	return r.session.Start(start)
+}
+
+// take claims one partition in the cache. Where the cache knows nothing, or not
+// all, it is built from the beginning of the log.
+func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
+	return r.insist(ctx, "claim", func() error {
+		mark, err := r.cfg.Store.Claim(ctx, p.id)
+		if err != nil {
+			return fmt.Errorf("claim partition %d: %w", p.id, err)
+		}
+		if mark.Known && !anew {
+			p.begin(mark, r.share(), false)
+			r.receipts.begin(p.id, mark)
+			return nil
+		}
+		first, err := r.session.LogStart(ctx, p.id)
+		if err != nil {
+			return fmt.Errorf("find the start of partition %d: %w", p.id, err)
+		}
+		if mark, err = r.cfg.Store.Begin(ctx, p.id, mark.Epoch, first); err != nil {
+			return fmt.Errorf("begin partition %d: %w", p.id, err)
+		}
+		r.log.Info("building from the log", "partition", p.id, "from", first)
+		p.begin(mark, r.share(), mark.Digest == 0)
+		p.mending = anew
+		r.receipts.begin(p.id, mark)
+		return nil
+	})
+}
+
+// share is how many states one partition may keep in memory.
+func (r *reader) share() int { return r.cfg.Memory / max(1, len(r.session.Partitions())) }
+
+// run takes what is there, folds it, and hands a window over whenever the
+// writer is idle. It never lingers; only far behind the end of the log it keeps
+// the window open, because there one write can cover more.
+func (r *reader) run(ctx context.Context) error {
+	fetches := make(chan *stream.Fetch)
+	polled := make(chan error, 1)
+	go func() { polled <- r.poll(ctx, fetches) }()
+	tick := time.NewTicker(wideAge / 4) // a window kept open must close though nothing comes
+	defer tick.Stop()
+	for {
+		var in <-chan *stream.Fetch
+		var idle <-chan struct{}
+		if !r.window.full() {
+			in = fetches
+		}
+		if !r.window.empty() && r.window.ripe(r.behind()) {
+			idle = r.idle
+		}
+		select {
+		case <-idle:
+			r.sealed <- r.window.close(r.serves)
+			r.window = window{}
+		case f := <-in:
+			err := r.read(ctx, f)
+			f.Release()
+			if err != nil {
+				return err
+			}
+		case l := <-r.again:
+			if err := r.reread(ctx, l); err != nil {
+				return err
+			}
+		case <-tick.C:
+		case err := <-polled:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// poll moves fetches from the session to the fold. A partition that the log
+// cannot serve stands still, grows stale and is denied until someone answers
+// for the gap: that is an alarm, and never a skip.
+func (r *reader) poll(ctx context.Context, out chan<- *stream.Fetch) error {
+	for {
+		f, err := r.session.Poll(ctx)
+		var gap *stream.OutOfRangeError
+		var corrupt *stream.CorruptError
+		var refused *stream.PartitionError
+		switch {
+		case errors.As(err, &gap), errors.As(err, &corrupt), errors.As(err, &refused):
+			r.metrics.stopped()
+			r.log.Error("partition stands still", "err", err)
+			continue
+		case err != nil:
+			return err
+		}
+		select {
+		case out <- f:
+		case <-ctx.Done():
+			f.Release()
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *reader) behind() (records int64) {
+	for _, p := range r.parts {
+		records += p.behind()
+	}
+	return records
+}
+
+// read folds one fetch into the open window.
+func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
+	for i := range f.Batches {
+		b := &f.Batches[i]
+		p := r.parts[b.Partition]
+		if p == nil || b.From != p.next {
+			continue // was under way when we sought
+		}
+		p.hear(f.Sent, b)
+		for records := b.Records; len(records) > 0; {
+			n := min(chunk, len(records))
+			if err := r.fold(ctx, p, records[:n]); err != nil {
+				return err
+			}
+			records = records[n:]
+		}
+		if b.Next > p.next {
+			part := r.window.of(p)
+			p.next, part.to = b.Next, b.Next
+		}
+		p.lag.Set(float64(p.behind()))
+		r.freshen(p)
+	}
+	return nil
+}
+
+// freshen puts a proof of freshness into the window: with the records that it
+// covers, or by itself when an idle partition has not shown one for a while.
+func (r *reader) freshen(p *partition) {
+	now := time.Now()
+	if p.part == nil && now.Sub(p.shown) < refreshEvery {
+		return
+	}
+	if sent, ok := p.prove(); ok {
+		r.window.of(p).proved, p.shown = sent, now
+	}
+}
+
+// fold decodes a chunk of records and folds it, after the states that the memo
+// does not know were asked for.
+func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record) error {
+	r.events = resize(r.events, len(records))
+	r.entries = resize(r.entries, len(records))
+	r.missing = r.missing[:0]
+	for i := range records {
+		r.entries[i] = r.decode(p, &records[i], &r.events[i])
+	}
+	if len(r.missing) > 0 {
+		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, r.cfg.Rules) })
+		if err != nil {
+			return fmt.Errorf("load states of partition %d: %w", p.id, err)
+		}
+	}
+	if r.window.since.IsZero() {
+		r.window.since = time.Now()
+	}
+	for i, e := range r.entries {
+		if e == nil {
+			continue
+		}
+		event := &r.events[i]
+		out := p.fold(r.cfg.Rules, &r.window, e, event)
+		if out.Verdict == events.Park {
+			r.aside(p, r.park(&records[i], event.Logged, e.subject, out.Reason), event)
+		}
+		if out.Alarm != "" {
+			r.metrics.alarmed(out.Alarm)
+			r.log.Warn("event alarms", "alarm", out.Alarm, "position", event.Logged.Position.String())
+		}
+	}
+	p.memo.age()
+	part := r.window.of(p)
+	part.tally.read(records)
+	r.window.events += len(records)
+	last := records[len(records)-1].Offset + 1
+	p.next, part.to = last, last
+	return nil
+}
+
+// decode reads the event of a record and finds its subject's entry. What cannot
+// be decoded, or stands in a partition that is not its subject's, is put aside.
+func (r *reader) decode(p *partition, record *stream.Record, event *events.Event) *entry {
+	at := events.Stamp{
+		Position: events.Position{Generation: r.cfg.Generation, Partition: p.id, Offset: record.Offset},
+		Appended: events.Millis(record.Time),
+	}
+	*event = events.Event{}
+	if err := r.cfg.Decoder.Decode(record, event); err != nil {
+		subject, _ := events.ParseSubject(string(record.Key)) // the zero Subject holds nobody
+		event.First = events.Stamp{}
+		r.aside(p, r.park(record, at, subject, reasonOf(err)), event)
+		return nil
+	}
+	event.Logged = at
+	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
+		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
+		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing
+		r.aside(p, bad, event)
+		return nil
+	}
+	e := p.memo.find(event.Subject)
+	if !e.known {
+		e.known = true // asked for once, though the chunk may name it again
+		r.missing = append(r.missing, e)
+	}
+	return e
+}
+
+// aside puts a record among those to park with this window, and holds its
+// subject: with its partition, or in its own partition when it is misplaced.
+func (r *reader) aside(p *partition, bad parked, event *events.Event) {
+	part := r.window.of(p)
+	if !event.First.IsZero() {
+		bad.first = event.First.Position // held by this already
+	}
+	part.parked = append(part.parked, bad)
+	if bad.hold && bad.reason != ReasonMisplaced {
+		part.holds = append(part.holds, cache.Hold{Subject: bad.subject, At: bad.first})
+	}
+}
+
+// reread starts a partition again from where the cache stands.
+func (r *reader) reread(ctx context.Context, l lost) error {
+	p := l.partition
+	if p.life != l.life {
+		return nil // already done
+	}
+	r.log.Warn("reading again from the cache's position", "partition", p.id, "folded", p.next, "cause", l.cause)
+	r.metrics.reread()
+	r.window.forget(p)
+	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
+		return err
+	}
+	return r.session.Seek(p.id, p.next)
+}
+
+// resize returns a slice of length n, of the same memory if it is large enough.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, max(n, chunk))
+	}
+	return s[:n]
+}

@@ -1,0 +1,136 @@
+package consumers
+
+import (
+	"time"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+// window gathers what was folded and not yet written: of every subject only the
+// newest state, and one move of the position per partition.
+type window struct {
+	parts  []*part
+	states int       // subjects changed
+	events int       // records read
+	since  time.Time // when the first record came
+}
+
+// part is a window's share of one partition.
+type part struct {
+	*partition
+	life     int // of the partition when the part was begun
+	from, to int64
+	changed  []*entry
+	parked   []parked
+	holds    []cache.Hold
+	proved   time.Time // the log held nothing beyond to at this moment
+	tally    tally
+}
+
+// tally counts what a range of the log did, for its receipt and the metrics.
+type tally struct {
+	Verdicts [events.Park + 1]int
+	Oldest   events.Millis // append time of the first event, for the age at which it was stored
+	Newest   events.Millis
+}
+
+func (t *tally) add(o tally) {
+	for v, n := range o.Verdicts {
+		t.Verdicts[v] += n
+	}
+	if t.Oldest == 0 || o.Oldest != 0 && o.Oldest < t.Oldest {
+		t.Oldest = o.Oldest
+	}
+	t.Newest = max(t.Newest, o.Newest)
+}
+
+// read notes when the first and the last of the records were appended.
+func (t *tally) read(records []stream.Record) {
+	t.add(tally{Oldest: events.Millis(records[0].Time), Newest: events.Millis(records[len(records)-1].Time)})
+}
+
+// of returns the window's share of p.
+func (w *window) of(p *partition) *part {
+	if p.part == nil {
+		p.part = &part{partition: p, life: p.life, from: p.next, to: p.next}
+		w.parts = append(w.parts, p.part)
+	}
+	return p.part
+}
+
+func (w *window) empty() bool { return len(w.parts) == 0 }
+
+// full says whether the window must be written before more is folded.
+func (w *window) full() bool { return w.states >= wideStates || w.events >= wideEvents }
+
+// ripe says whether a window that was kept open to catch up should go now.
+func (w *window) ripe(behind int64) bool {
+	return behind < farBehind || w.full() || time.Since(w.since) >= wideAge
+}
+
+// forget drops the share of a partition that is to be read again.
+func (w *window) forget(p *partition) {
+	for i, part := range w.parts {
+		if part == p.part {
+			w.states -= len(part.changed)
+			w.parts = append(w.parts[:i], w.parts[i+1:]...)
+			break
+		}
+	}
+	p.part = nil
+}
+
+// close seals the window: what follows goes into the next one. The batches hold
+// copies, so that the fold can go on while they are written.
+func (w *window) close(serves events.PurposeSet) []batch {
+	batches := make([]batch, 0, len(w.parts))
+	for _, part := range w.parts {
+		batches = append(batches, part.close(serves))
+		part.partition.part = nil
+	}
+	return batches
+}
+
+// batch is a sealed part: what the cache is to write, and what goes with it.
+type batch struct {
+	cache.Batch
+	partition *partition
+	life      int
+	parked    []parked
+	tally     tally
+	acts      bool // something was put in the outbox
+}
+
+func (p *part) close(serves events.PurposeSet) batch {
+	b := batch{partition: p.partition, life: p.life, parked: p.parked, tally: p.tally}
+	b.Batch = cache.Batch{
+		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
+		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds,
+	}
+	for _, e := range p.changed {
+		act := (e.stopped^e.baseStopped)&serves != 0 || p.mending && e.base.IsZero()
+		b.acts = b.acts || act
+		b.Changes = append(b.Changes, cache.Change{Subject: e.subject, State: e.state, Prev: e.base, Act: act})
+		e.open, e.base = false, events.State{}
+	}
+	return b
+}
+
+// How wide a window may grow. While the consumer is close to the end of the log
+// none of these is reached: a window goes as soon as the cache can take it.
+const (
+	// farBehind is the lag, in records over all partitions, from which windows
+	// are kept open to fold more of the log into one write: some 50 ms of work,
+	// less than anyone who is that far behind could notice.
+	farBehind = 50_000
+	// wideStates bounds a window's memory: 131,072 states are about 40 MB, with
+	// the copies that are being written.
+	wideStates = 1 << 17
+	// wideEvents bounds how much of the log is read again after a crash.
+	wideEvents = 1 << 20
+	// wideAge bounds how long a window stays open: with it the cache of a
+	// consumer that catches up moves at least about once a second.
+	wideAge = time.Second
+)

@@ -1,0 +1,155 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+const (
+	// lanes is how many connections write one window: two keep one Redis thread
+	// busy, four add nothing (libraries.md 4, measured).
+	lanes = 2
+	// laneStates is from how many states a window is spread over the lanes; a
+	// small one is one round trip.
+	laneStates = 512
+)
+
+// writer stores windows: what cannot be applied goes to the parked topic first,
+// then the states, the positions and the outbox in one script per slot.
+type writer struct {
+	*Consumer
+	session  Session
+	actor    *actor
+	receipts *receipts
+
+	idle   chan struct{}
+	sealed chan []batch
+	again  chan lost
+}
+
+func (w *writer) run(ctx context.Context) error {
+	for {
+		select {
+		case w.idle <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var window []batch
+		select {
+		case window = <-w.sealed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := w.write(ctx, window); err != nil {
+			return err
+		}
+	}
+}
+
+// write stores one window over the lanes.
+func (w *writer) write(ctx context.Context, window []batch) error {
+	states := 0
+	for i := range window {
+		states += len(window[i].Changes)
+		if err := w.insist(ctx, "park", func() error { return w.keepAside(ctx, window[i].parked) }); err != nil {
+			return err
+		}
+	}
+	if states < laneStates {
+		return w.store(ctx, window)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, lane := range split(window, lanes) {
+		group.Go(func() error { return w.store(ctx, lane) })
+	}
+	return group.Wait()
+}
+
+// split deals the batches out so that every lane has about as many states.
+func split(window []batch, n int) [][]batch {
+	out, load := make([][]batch, n), make([]int, n)
+	for _, b := range window {
+		least := 0
+		for i := range load {
+			if load[i] < load[least] {
+				least = i
+			}
+		}
+		out[least] = append(out[least], b)
+		load[least] += len(b.Changes) + 1
+	}
+	return out
+}
+
+// store writes batches until each is stored or known to need another reading.
+func (w *writer) store(ctx context.Context, todo []batch) error {
+	tries := 0
+	return w.insist(ctx, "store", func() error {
+		tries++
+		began := time.Now()
+		batches := make([]cache.Batch, len(todo))
+		for i := range todo {
+			batches[i] = todo[i].Batch
+			batches[i].Wide = len(todo[i].Changes) >= laneStates
+			batches[i].Receipted = w.receipts.covered(todo[i].partition.id)
+		}
+		var left []batch
+		var worst error
+		for i, res := range w.cfg.Store.Write(ctx, batches) {
+			b := todo[i]
+			err := res.Err
+			if tries > 1 && errors.Is(err, cache.ErrMoved) && res.Mark.Known && res.Mark.Next == b.To && res.Mark.Epoch == b.Epoch {
+				err = nil // the try before had arrived
+			}
+			switch {
+			case err == nil:
+				w.stored(b, res.Mark, began)
+			case passing(err):
+				left, worst = append(left, b), fmt.Errorf("store partition %d at %d: %w", b.Partition, b.From, err)
+			default:
+				if err := w.lose(ctx, b, err); err != nil {
+					return err
+				}
+			}
+		}
+		todo = left
+		return worst
+	})
+}
+
+// stored passes on what a stored batch leaves to do.
+func (w *writer) stored(b batch, mark cache.Mark, began time.Time) {
+	now := time.Now()
+	w.metrics.stored(&b, now.Sub(began), now)
+	b.partition.stored.Store(b.To)
+	if err := w.session.Commit(map[int32]int64{b.Partition: b.To}); err != nil {
+		w.log.Warn("commit refused", "err", err) // a hint only: the cache's position counts
+	}
+	w.receipts.decided(b, mark, now)
+	if b.acts {
+		w.actor.wake(b.Partition)
+	} else {
+		w.receipts.wake()
+	}
+}
+
+// lose deals with a cache that is not where the fold thought: after a failover,
+// a flush, or when another consumer owns the partition. The partition is read
+// again from the cache's own position; a fenced consumer leaves its session.
+func (w *writer) lose(ctx context.Context, b batch, cause error) error {
+	if errors.Is(cause, cache.ErrFenced) || errors.Is(cause, cache.ErrLayout) || errors.Is(cause, cache.ErrEvicting) {
+		return fmt.Errorf("partition %d: %w", b.Partition, cause)
+	}
+	select {
+	case w.again <- lost{b.partition, b.life, cause}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
