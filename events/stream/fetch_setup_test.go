@@ -19,6 +19,7 @@ func writer(t testing.TB, b *testenv.Broker, opts ...kgo.Opt) *kgo.Client {
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(b.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MetadataMinAge(50 * time.Millisecond), kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
 	}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)

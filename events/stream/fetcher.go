@@ -33,11 +33,11 @@ type fetcher struct {
 	kept  error          // a fault that try met and next will report; of the one goroutine that polls
 	group sync.WaitGroup // pollers
 
-	mu       sync.Mutex
-	cursors  map[int32]*cursor
-	pollers  map[int32]*poller // by broker
-	order    []*cursor         // scratch of plan
-	serial   uint64            // counts answers with data
+	mu      sync.Mutex
+	cursors map[int32]*cursor
+	pollers map[int32]*poller // by broker
+	order   []*cursor         // scratch of plan
+	serial  uint64            // counts answers with data
 }
 
 // newFetcher makes a fetcher without partitions; run makes it read.

@@ -36,6 +36,12 @@ func (s *Session) Committed(partition int32) (offset int64, ok bool) {
 	return offset, ok
 }
 
+// LogStart asks for the first offset that the log of a partition still has.
+func (s *Session) LogStart(ctx context.Context, partition int32) (int64, error) {
+	first, err := s.fetcher.links.offsetsAt(ctx, timestampFirst, []int32{partition})
+	return first[partition], err
+}
+
 // Start begins to read partitions at the given offsets, or at Earliest. It may be called once for all or
 // for some after others, as their resume points become known. It is an error to start a partition that
 // is not of this session, or twice: that is what Seek is for.
