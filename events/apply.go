@@ -33,19 +33,21 @@ const (
 	ReasonFuture       = "from-the-future"      // permits, and was decided later than appended
 	ReasonNotRefusable = "not-refusable"        // refuses a request that nobody may refuse (2.6)
 	ReasonFrozen       = "frozen-by-block"      // erasure of a blocked subject
+	ReasonPolicy       = "policy-version"       // accepts a policy version whose name is too long to keep
+	ReasonState        = "state-unreadable"     // the state is damaged: rebuild it from the log
 	AlarmFutureStop    = "stop-from-the-future" // a restriction by a clock that runs ahead
 )
 
 // Apply folds one event into a state by two keys to open, one to close. It is
 // pure; s is never changed. The event must be of the state's subject and come
-// from the subject's own partition. A state that is not readable is an error
-// of the store: Apply starts it anew from nothing, which denies.
+// from the subject's own partition. A state that is not readable parks: to start
+// it anew would forget what was withdrawn.
 func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 	b := r.borrow()
 	defer r.giveBack(b)
 	l := &b.ledger
 	if b.open(s) != nil {
-		s = State{}
+		return s, Outcome{Verdict: Park, Reason: ReasonState}
 	}
 	at := e.Logged.Position
 	if !s.IsZero() && (at.Generation < l.version.Generation || at.SameLog(l.version) && at.Offset <= l.version.Offset) {
@@ -90,7 +92,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		}
 		request := identity(e.Request.Source, e.Request.ID)
 		for c := range e.Purposes.Codes() {
-			total = max(total, l.use(consentGate+gateKey(c)).refuse(d, request, &l.past))
+			total = max(total, l.use(consentGate+gateKey(c)).refuse(request, &l.past))
 		}
 	case Blocked, Unblocked:
 		total = r.block(l, e, d)
@@ -99,9 +101,12 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 	case AgreementEnded:
 		total = l.use(agreementGate).close(d, &l.past, r.uncertainty)
 	case PolicyAccepted:
+		if len(e.Policy) > maxPolicyLen {
+			return Outcome{Verdict: Park, Reason: ReasonPolicy}, false
+		}
 		total = l.accept(e.Policy, d, r.uncertainty)
 	case SubjectErased:
-		if l.blocks(r.all) != 0 {
+		if l.blocks(r.all) != 0 && !l.erasedBy(d.ID) {
 			return Outcome{Verdict: Park, Reason: ReasonFrozen}, false
 		}
 		total = l.erase(d, r.uncertainty)
@@ -125,13 +130,12 @@ func (r *Rules) request(l *ledger, e *Event, d Decision) (total effect) {
 }
 
 // block lays a block over the named purposes, or over all, and lifts it. Lifting
-// what was never laid says nothing.
+// what was never laid is remembered: no copy of it may lift what is laid later.
 func (r *Rules) block(l *ledger, e *Event, d Decision) (total effect) {
 	one := func(k gateKey) {
-		switch {
-		case e.Type == Blocked:
+		if e.Type == Blocked {
 			total = max(total, l.use(k).close(d, &l.past, r.uncertainty))
-		case l.find(k) != nil:
+		} else {
 			total = max(total, l.open(k, d, r.uncertainty))
 		}
 	}
@@ -147,8 +151,10 @@ func (r *Rules) block(l *ledger, e *Event, d Decision) (total effect) {
 // accept moves the pointer to the accepted policy version, and nothing else.
 func (l *ledger) accept(policy PolicyVersion, d Decision, uncertainty Millis) effect {
 	d.ID = permissionID(d.ID)
-	if g := l.find(erasureGate); g != nil && !d.opens(g.closed, uncertainty) {
-		return superseded.worse(raise(&g.closed, d, uncertainty))
+	if g := l.find(erasureGate); g != nil {
+		if result := d.against(&g.closed, uncertainty); result >= superseded {
+			return result
+		}
 	}
 	if policy == "" || d.Decided <= l.accepted.Decided {
 		return duplicate

@@ -37,13 +37,13 @@ func (e *Event) decision() Decision {
 		Source:   hash32(e.Source),
 		ID:       identity(e.Source, e.ID),
 		Offset:   e.Logged.Position.Offset,
-		Decided:  e.Decided,
-		Appended: e.Logged.Appended,
+		Decided:  max(0, e.Decided), // a stored moment has no sign: nobody decided before 1970
+		Appended: max(0, e.Logged.Appended),
 	}
 	if e.First.IsZero() {
 		return d
 	}
-	d.Appended = min(d.Appended, e.First.Appended)
+	d.Appended = min(d.Appended, max(0, e.First.Appended))
 	switch {
 	case e.First.Position.SameLog(e.Logged.Position):
 		d.Offset = min(d.Offset, e.First.Position.Offset)

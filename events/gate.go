@@ -15,8 +15,8 @@ const maxPending = 4
 type gate struct {
 	key     gateKey
 	closed  Decision   // every closing, joined; none when it never closed
-	opened  Decision   // the permission in force with the latest decision; none when closed
-	pending []Decision // requests not decided yet: they restrict, and can be refused
+	opened  Decision   // the latest permission that beats closed; none when there is none
+	pending []Decision // requests not decided yet: they restrict, opened or not, and can be refused
 }
 
 // gateKey says what a gate stands for; purposes and blocks carry a code.
@@ -48,26 +48,25 @@ func (g *gate) open(d Decision, outer *gate, past *memory, uncertainty Millis) e
 	if g.opened.Source == d.Source && g.opened.ID == d.ID && g.opened.Decided == d.Decided {
 		return duplicate
 	}
-	result := applied
-	judge := func(stop *Decision) {
-		if !d.opens(*stop, uncertainty) {
-			result = result.worse(raise(stop, d, uncertainty))
-		}
-	}
-	judge(&g.closed)
-	judge(&outer.closed)
-	for i := range g.pending {
-		judge(&g.pending[i])
-	}
-	if result != applied {
+	result := max(d.against(&g.closed, uncertainty), d.against(&outer.closed, uncertainty))
+	if result >= superseded {
 		return result
 	}
-	if len(g.pending) == 0 && !g.opened.isZero() && d.Decided <= g.opened.Decided {
-		return duplicate // open already, by a later decision: nothing to renew
+	newer := g.opened.isZero() || d.Decided > g.opened.Decided
+	settled := g.settle(past, uncertainty, func(p *Decision) bool {
+		verdict := d.against(p, uncertainty)
+		result = max(result, verdict)
+		return verdict < superseded
+	})
+	switch {
+	case result < superseded && (settled || newer):
+		g.opened = d
+		return applied
+	case settled || newer:
+		g.opened = d // waits until the requests that beat it are refused
+		return barred
 	}
-	g.settle(past, uncertainty)
-	g.opened = d
-	return applied
+	return max(duplicate, result) // a later decision stands already: nothing to renew
 }
 
 // close shuts the gate for good: only a permission that beats d opens it again.
@@ -76,20 +75,27 @@ func (g *gate) close(d Decision, past *memory, uncertainty Millis) effect {
 		return duplicate
 	}
 	d.Decided = max(d.Decided, g.opened.Decided) // no copy of what it closes may pass
-	g.settle(past, uncertainty)
+	g.settle(past, uncertainty, func(*Decision) bool { return true })
 	past.add(g.closed.ID)
 	g.closed, g.opened = join(g.closed, d, uncertainty), Decision{}
 	return applied
 }
 
-// settle makes open requests part of what is closed: no refusal brings back
-// what they restrict, but a permission that beats them does.
-func (g *gate) settle(past *memory, uncertainty Millis) {
-	for _, p := range g.pending {
+// settle makes the chosen requests part of what is closed: no refusal brings
+// back what they restrict, but a permission that beats them does.
+func (g *gate) settle(past *memory, uncertainty Millis, choose func(*Decision) bool) (settled bool) {
+	kept := g.pending[:0]
+	for i := range g.pending {
+		p := &g.pending[i]
+		if !choose(p) {
+			kept = append(kept, *p)
+			continue
+		}
 		past.add(g.closed.ID)
-		g.closed = join(g.closed, p, uncertainty)
+		g.closed, settled = join(g.closed, *p, uncertainty), true
 	}
-	g.pending = nil
+	g.pending = kept
+	return settled
 }
 
 // request restricts until it is decided. What it restricts can come back by a
@@ -106,13 +112,14 @@ func (g *gate) request(d Decision, past *memory, uncertainty Millis) effect {
 	return applied
 }
 
-// refuse lifts what the named request restricts, and nothing else.
-func (g *gate) refuse(d Decision, request uint64, past *memory) effect {
+// refuse lifts what the named request restricts, and nothing else. Who names a
+// request has seen it, so neither clock nor place has a say.
+func (g *gate) refuse(request uint64, past *memory) effect {
 	i := slices.IndexFunc(g.pending, func(p Decision) bool { return p.ID == request })
 	switch {
 	case i < 0 && past.has(request):
 		return duplicate
-	case i < 0 || d.Offset <= g.pending[i].Offset:
+	case i < 0:
 		return superseded
 	}
 	past.add(request)
@@ -127,6 +134,15 @@ func (g *gate) knows(id uint64) bool {
 // permissionID shortens the identity of a permission: taking a new grant for a
 // copy only denies, so 32 bits, with source and time, are enough.
 func permissionID(id uint64) uint64 { return max(1, uint64(uint32(id))) }
+
+// against judges permission d against a restriction. What it does not beat
+// raises its bar.
+func (d Decision) against(stop *Decision, uncertainty Millis) effect {
+	if d.opens(*stop, uncertainty) {
+		return none
+	}
+	return raise(stop, d, uncertainty)
+}
 
 // raise lifts the bar of a restriction so far that no copy of the permission d,
 // which it has just beaten, can pass later. A copy has the same decision time,
@@ -156,11 +172,3 @@ const (
 	barred            // the same, and the bar rose: the state changed
 	applied
 )
-
-// worse returns the weightier of two refusals.
-func (e effect) worse(f effect) effect {
-	if e == applied {
-		return f
-	}
-	return max(e, f)
-}

@@ -49,7 +49,7 @@ func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
 		return g.open(d, &gate{}, &l.past, uncertainty)
 	}
 	result := g.open(d, erasure, &l.past, uncertainty)
-	if result == applied && !k.isBlock() && !erasure.isOpen() {
+	if !k.isBlock() && !erasure.isOpen() {
 		erasure.opened = g.opened
 	}
 	return result
@@ -80,13 +80,10 @@ func (l *ledger) enter(v Version) {
 // erase closes everything with d and forgets the rest; what was closed or open
 // stays beaten, and copies of it stay known.
 func (l *ledger) erase(d Decision, uncertainty Millis) effect {
-	all := gate{key: erasureGate}
-	if g := l.find(erasureGate); g != nil {
-		all.closed = g.closed
-	}
-	if all.knows(d.ID) || l.past.has(d.ID) {
+	if l.erasedBy(d.ID) {
 		return duplicate
 	}
+	all := gate{key: erasureGate}
 	for i := range l.gates {
 		g := &l.gates[i]
 		d.Decided = max(d.Decided, g.opened.Decided)
@@ -102,4 +99,10 @@ func (l *ledger) erase(d Decision, uncertainty Millis) effect {
 	l.gates = append(l.gates[:0], all)
 	l.policy, l.accepted = "", Decision{}
 	return applied
+}
+
+// erasedBy says whether the erasure with this id came before.
+func (l *ledger) erasedBy(id uint64) bool {
+	g := l.find(erasureGate)
+	return g != nil && g.closed.ID == id || l.past.has(id)
 }

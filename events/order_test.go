@@ -1,6 +1,7 @@
 package events
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,4 +60,113 @@ func TestErasureLeavesNothingAllowedUntilNewlyGranted(t *testing.T) {
 	require.Equal(t, promotion|SetOf(3), r.Standing(s).Allowed, "known again: the law asks no consent")
 	s, _ = r.Apply(s, told(Withdrawn, "web", "5", promotion, 4, 5_000, 5_001))
 	require.Equal(t, SetOf(3), r.Standing(s).Allowed, "a withdrawal does not stop the law")
+}
+
+var partners = SetOf(2)
+
+// A request restricts also a grant that comes soon after it. When it is refused,
+// that grant stands, and so its copy has nothing left to open.
+func TestRefusalLiftsWhatItsRequestHeldBack(t *testing.T) {
+	r := SeedRules()
+	request := told(WithdrawalRequested, "web", "r", partners, 0, 1_000, 1_001)
+	grant := told(Granted, "shop", "g", partners, 1, 1_200, 1_201)
+	refusal := told(WithdrawalRefused, "desk", "f", partners, 2, 9_000, 9_001)
+	refusal.Request = Ref{"web", "r"}
+
+	s, out := fold(r, State{}, request, grant)
+	require.Equal(t, Superseded, out.Verdict)
+	require.Equal(t, ByRequest, r.Decide(s, "partner-contracts").Reason)
+	s, _ = r.Apply(s, refusal)
+	require.Equal(t, Answer{Allowed: true, Reason: ByGrant, Basis: Consent, By: Version{1, 0, 1}}, r.Decide(s, "partner-contracts"))
+	again, out := r.Apply(s, copied(grant, 3, 20_000))
+	require.Equal(t, Duplicate, out.Verdict)
+	require.Equal(t, s, again)
+
+	s, _ = fold(r, State{}, request, grant, told(Withdrawn, "desk", "w", partners, 2, 5_000, 5_001), copied(refusal, 3, 9_001))
+	require.Equal(t, ByWithdrawal, r.Decide(s, "partner-contracts").Reason, "no refusal lifts a withdrawal")
+}
+
+func TestRefusalRedrivenAfterItsRequestLiftsIt(t *testing.T) {
+	r := SeedRules()
+	refusal := told(WithdrawalRefused, "desk", "f", partners, 1, 9_000, 9_001)
+	refusal.Request = Ref{"web", "r"}
+	s, out := fold(r, State{},
+		told(Granted, "web", "g", partners, 0, 1_000, 1_001),
+		refusal,
+		told(WithdrawalRequested, "web", "r", partners, 2, 8_000, 9_500))
+	require.Equal(t, Applied, out.Verdict)
+	require.Equal(t, ByRequest, r.Decide(s, "partner-contracts").Reason)
+	s, _ = r.Apply(s, redriven(refusal, 3, 20_000))
+	require.True(t, r.Decide(s, "partner-contracts").Allowed)
+}
+
+func TestCopyOfUnblockDoesNotLiftALaterBlock(t *testing.T) {
+	r := SeedRules()
+	unblock := told(Unblocked, "desk", "u", 0, 1, 5_000, 5_001)
+	s, _ := fold(r, State{},
+		told(Granted, "web", "g", promotion, 0, 1_000, 1_001),
+		unblock,
+		told(Blocked, "desk", "b", 0, 2, 4_000, 6_000),
+		copied(unblock, 3, 9_000))
+	require.Equal(t, ByBlock, r.Decide(s, "promotion").Reason)
+	s, _ = r.Apply(s, told(Unblocked, "desk", "u2", 0, 4, 10_000, 10_001))
+	require.True(t, r.Decide(s, "promotion").Allowed)
+}
+
+func TestUnblockNeedsTwoKeys(t *testing.T) {
+	r := SeedRules()
+	blocked, _ := fold(r, State{},
+		told(Granted, "web", "g", promotion, 0, 1_000, 1_001),
+		told(Blocked, "desk", "b", promotion, 5, 5_000, 5_001))
+	for name, unblock := range map[string]*Event{
+		"decided before it":           told(Unblocked, "desk", "u", promotion, 6, 4_999, 6_000),
+		"within the uncertainty":      told(Unblocked, "web", "u", promotion, 6, 5_400, 5_401),
+		"before it in the log":        redriven(told(Unblocked, "desk", "u", promotion, 4, 5_400, 5_000), 6, 9_000),
+		"of all, when one is blocked": told(Unblocked, "desk", "u", 0, 6, 9_000, 9_001),
+	} {
+		s, _ := r.Apply(blocked, unblock)
+		require.Equal(t, ByBlock, r.Decide(s, "promotion").Reason, name)
+	}
+	s, _ := r.Apply(blocked, told(Unblocked, "web", "u", promotion, 6, 5_502, 5_503))
+	require.True(t, r.Decide(s, "promotion").Allowed)
+}
+
+func TestCopyOfErasureDoesNotHoldABlockedSubject(t *testing.T) {
+	r := SeedRules()
+	erasure := told(SubjectErased, "desk", "e", 0, 0, 1_000, 1_001)
+	s, _ := fold(r, State{}, erasure, told(Blocked, "desk", "b", 0, 1, 2_000, 2_001))
+	_, out := r.Apply(s, copied(erasure, 2, 3_000))
+	require.Equal(t, Duplicate, out.Verdict)
+	_, out = r.Apply(s, told(SubjectErased, "desk", "e2", 0, 2, 3_000, 3_001))
+	require.Equal(t, Outcome{Verdict: Park, Reason: ReasonFrozen}, out)
+}
+
+// What an unreadable or endless text could do to a state must not happen: a
+// state that cannot be read back would forget its withdrawals.
+func TestOddTextsAndTimesKeepTheStateReadable(t *testing.T) {
+	r := SeedRules()
+	closed, _ := fold(r, State{},
+		told(Granted, "web", "g", promotion, 0, 1_000, 1_001),
+		told(Withdrawn, "web", "w", promotion, 1, 2_000, 2_001))
+	odd := map[string]*Event{
+		"long policy version":   told(PolicyAccepted, "web", "p", 0, 2, 3_000, 3_001),
+		"granted before 1970":   told(Granted, "web", "o", SetOf(11), 2, -62_135_596_800_000, 3_001),
+		"withdrawn in 9999":     told(Withdrawn, "web", "o", promotion, 2, 253_402_300_799_999, 3_001),
+		"withdrawn before 1970": told(Withdrawn, "web", "o", promotion, 2, -62_135_596_800_000, 3_001),
+		"erased before 1970":    told(SubjectErased, "web", "o", 0, 2, -62_135_596_800_000, 3_001),
+		"no append time":        told(Withdrawn, "web", "o", promotion, 2, 3_000, -1),
+	}
+	odd["long policy version"].Policy = PolicyVersion(strings.Repeat("9", 100))
+	for name, e := range odd {
+		s, _ := r.Apply(closed, e)
+		back, err := ParseState(s.Bytes())
+		require.NoError(t, err, name)
+		require.Equal(t, s, back, name)
+		s, _ = r.Apply(s, copied(told(Granted, "web", "g", promotion, 0, 1_000, 1_001), 3, 9_000))
+		require.False(t, r.Decide(s, "promotion").Allowed, name)
+		s, _ = r.Apply(s, told(Granted, "web", "later", SetOf(11), 4, 10_000, 10_001))
+		s, _ = r.Apply(s, told(Withdrawn, "web", "latest", SetOf(11), 5, 11_000, 11_001))
+		s, _ = r.Apply(s, told(Granted, "web", "last", SetOf(11), 6, 12_000, 12_001))
+		require.True(t, r.Decide(s, "research").Allowed, "%s: nothing is closed for good", name)
+	}
 }
