@@ -1,0 +1,71 @@
+package stream
+
+import "time"
+
+// Message is what a producer publishes. The producer reads Key, Value and the
+// headers until the message has settled; a caller whose context ended earlier
+// must not reuse their memory.
+type Message struct {
+	// Topic is the topic's name; it must exist.
+	Topic string
+	// Partition is the partition to write to, or AnyPartition to let the key
+	// decide.
+	Partition int32
+	// Key decides the partition and is what order is kept for. Nil is null and
+	// needs a Partition.
+	Key []byte
+	// Value is the payload. Nil is null: a tombstone on a compacted topic. Empty
+	// is not null.
+	Value []byte
+	// Headers are written in this order; two may have the same key.
+	Headers []Header
+	// Time is the record's own time, in milliseconds on the wire; zero means now
+	// by this machine's clock. On a LogAppendTime topic readers see the broker's
+	// append time instead.
+	Time time.Time
+}
+
+// AnyPartition as Message.Partition lets the key decide, by the rule of
+// events.PartitionOf.
+const AnyPartition int32 = -1
+
+// Header is one header of a message. A nil Value is null on the wire.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Ack says where an acknowledged message stands in the log. All in-sync
+// replicas have it.
+type Ack struct {
+	// Partition and Offset are its position.
+	Partition int32
+	Offset    int64
+	// Appended is when the broker appended it, by the broker's clock, in whole
+	// milliseconds. Zero on a topic that keeps the producers' own times.
+	Appended time.Time
+}
+
+// Bounds of what one record takes in a batch beside its bytes: five varints of
+// up to ten bytes and the attributes; per header two lengths of up to five.
+const (
+	recordOverhead = 51
+	headerOverhead = 10
+)
+
+// size is an upper bound of the message's bytes in a batch.
+func (m *Message) size() int {
+	n := recordOverhead + len(m.Key) + len(m.Value)
+	for i := range m.Headers {
+		n += headerOverhead + len(m.Headers[i].Key) + len(m.Headers[i].Value)
+	}
+	return n
+}
+
+// millis is the time that stands in the record.
+func (m *Message) millis(now time.Time) int64 {
+	if m.Time.IsZero() {
+		return now.UnixMilli()
+	}
+	return m.Time.UnixMilli()
+}
