@@ -72,10 +72,10 @@ func masked(err error) error {
 			if name == "specversion" {
 				return malformed(SpecVersion, name)
 			}
-			return malformed(AttributeValue, name)
+			return malformed(BadValue, name)
 		}
 	}
-	return malformed(AttributeValue, "")
+	return malformed(BadValue, "")
 }
 
 func plain(e *event.Event) (Decoded, error) {
@@ -94,7 +94,7 @@ func plain(e *event.Event) (Decoded, error) {
 	for name, value := range e.Extensions() {
 		text, err := types.Format(value)
 		if err != nil {
-			return Decoded{}, malformed(AttributeValue, name)
+			return Decoded{}, malformed(BadValue, name)
 		}
 		d.Extensions[name] = text
 	}

@@ -94,7 +94,7 @@ func ExampleDecodeStructured() {
 	fmt.Println(err)
 	// Output:
 	// 7f1c customer-42 {"channel":"app"} <nil>
-	// malformed CloudEvent: duplicate_attribute of id
+	// malformed CloudEvent: duplicate-attribute of id
 }
 
 // Sending over a kafka.Writer that waits for the brokers and not for a batch.

@@ -40,7 +40,7 @@ func attributes(headers []kafka.Header) ([]attribute, error) {
 	dct := -1 // where ce_datacontenttype is among attrs
 	ct := -1  // where content-type is
 	for _, h := range headers {
-		name, isAttribute := attributeName(h.Key)
+		name, isAttribute := AttributeName(h.Key)
 		if !isAttribute {
 			continue
 		}
@@ -54,8 +54,8 @@ func attributes(headers []kafka.Header) ([]attribute, error) {
 			slot, ct = ct, len(attrs)
 		case name == "datacontenttype":
 			slot, dct = dct, len(attrs)
-		case !validName(name):
-			return nil, malformed(AttributeName, name)
+		case !ValidName(name):
+			return nil, malformed(BadName, name)
 		}
 		if slot >= 0 {
 			return nil, malformed(DuplicateAttribute, name)
@@ -74,9 +74,9 @@ func attributes(headers []kafka.Header) ([]attribute, error) {
 	return append(attrs[:dct], attrs[dct+1:]...), nil
 }
 
-// attributeName returns the attribute that a header holds, in lower case, and
+// AttributeName returns the attribute that a header holds, in lower case, and
 // whether the header is one of the event's at all.
-func attributeName(header string) (string, bool) {
+func AttributeName(header string) (string, bool) {
 	switch {
 	case len(header) >= len(Prefix) && equalFold(header[:len(Prefix)], Prefix):
 		return lower(header[len(Prefix):]), true
@@ -110,9 +110,9 @@ func find(attrs []attribute, name string) int {
 	return -1
 }
 
-// validName holds names to the CloudEvents rule: lower-case letters and digits.
+// ValidName holds the name of an attribute to the CloudEvents rule: lower-case letters and digits.
 // "data" is the event's data and cannot be an attribute.
-func validName(name string) bool {
+func ValidName(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return false

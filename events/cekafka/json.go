@@ -98,8 +98,8 @@ func topMembers(text []byte) (members, error) {
 
 // checkAttribute: a string, a boolean, a 32-bit integer, or null for unset.
 func checkAttribute(name string, raw json.RawMessage) error {
-	if !validName(name) {
-		return malformed(AttributeName, name)
+	if !ValidName(name) {
+		return malformed(BadName, name)
 	}
 	switch raw[0] {
 	case 't', 'f', 'n':
@@ -108,7 +108,7 @@ func checkAttribute(name string, raw json.RawMessage) error {
 		return checkText(name, raw)
 	}
 	if _, err := strconv.ParseInt(string(raw), 10, 32); err != nil {
-		return malformed(AttributeValue, name)
+		return malformed(BadValue, name)
 	}
 	return nil
 }
@@ -141,14 +141,14 @@ func checkData(all members) error {
 // checkDataV03: before 1.0 an attribute said that data is base64.
 func checkDataV03(all members) error {
 	if _, has := all.get("data_base64"); has {
-		return malformed(AttributeName, "data_base64")
+		return malformed(BadName, "data_base64")
 	}
 	encoding, has := all.get("datacontentencoding")
 	if !has {
 		return nil
 	}
 	if string(encoding) != `"base64"` {
-		return malformed(AttributeValue, "datacontentencoding")
+		return malformed(BadValue, "datacontentencoding")
 	}
 	if data, has := all.get("data"); has {
 		return checkBase64(data, "data")
@@ -159,10 +159,10 @@ func checkDataV03(all members) error {
 func checkBase64(raw json.RawMessage, name string) error {
 	var text string
 	if raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
-		return malformed(AttributeValue, name)
+		return malformed(BadValue, name)
 	}
 	if _, err := base64.StdEncoding.DecodeString(text); err != nil {
-		return malformed(AttributeValue, name)
+		return malformed(BadValue, name)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func PartitionKey(event binding.MessageMetadataReader) ([]byte, error) {
 	}
 	text, ok := value.(string)
 	if !ok || text == "" {
-		return nil, malformed(AttributeValue, "partitionkey")
+		return nil, malformed(BadValue, "partitionkey")
 	}
 	return []byte(text), nil
 }

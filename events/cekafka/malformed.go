@@ -12,17 +12,17 @@ type Reason string
 
 // The reasons of this package.
 const (
-	DuplicateAttribute  Reason = "duplicate_attribute"   // the same header or JSON member twice
-	AttributeName       Reason = "attribute_name"        // not lower-case letters and digits
-	BadUTF8             Reason = "bad_utf8"              // a name, a value or the JSON text
-	ContentTypeConflict Reason = "content_type_conflict" // content-type and ce_datacontenttype differ
-	TooManyAttributes   Reason = "too_many_attributes"   // above MaxAttributes
-	NoSpecVersion       Reason = "no_specversion"        // not a CloudEvent at all
+	DuplicateAttribute  Reason = "duplicate-attribute"   // the same header or JSON member twice
+	BadName             Reason = "attribute-name"        // not lower-case letters and digits
+	BadUTF8             Reason = "utf8"                  // a name, a value or the JSON text
+	ContentTypeConflict Reason = "content-type-conflict" // content-type and ce_datacontenttype differ
+	TooManyAttributes   Reason = "too-many-attributes"   // above MaxAttributes
+	NoSpecVersion       Reason = "no-specversion"        // not a CloudEvent at all
 	SpecVersion         Reason = "specversion"           // neither 1.0 nor 0.3
-	EventFormat         Reason = "event_format"          // structured mode in a format that is not known
+	EventFormat         Reason = "event-format"          // structured mode in a format that is not known
 	Charset             Reason = "charset"               // structured mode, not in UTF-8
 	JSON                Reason = "json"                  // structured mode, not one JSON object
-	AttributeValue      Reason = "attribute_value"       // not of the attribute's type, or missing
+	BadValue            Reason = "attribute-value"       // not of the attribute's type, or missing
 )
 
 // MalformedError says what is wrong with a record. Its text holds no value of

@@ -48,7 +48,7 @@ const attributesUsually = 12
 func (w *writer) reset() {
 	kept := make([]kafka.Header, 0, len(w.out.Headers)+attributesUsually)
 	for _, h := range w.out.Headers {
-		if _, ours := attributeName(h.Key); !ours {
+		if _, ours := AttributeName(h.Key); !ours {
 			kept = append(kept, h)
 		}
 	}
@@ -81,8 +81,8 @@ func (w *writer) SetAttribute(a spec.Attribute, value any) error {
 }
 
 func (w *writer) SetExtension(name string, value any) error {
-	if name = lower(name); !validName(name) {
-		return malformed(AttributeName, name)
+	if name = lower(name); !ValidName(name) {
+		return malformed(BadName, name)
 	}
 	return w.set(Prefix+name, value)
 }
@@ -107,7 +107,7 @@ func (w *writer) set(header string, value any) error {
 	}
 	text, err := types.Format(value)
 	if err != nil {
-		return malformed(AttributeValue, strings.TrimPrefix(header, Prefix))
+		return malformed(BadValue, strings.TrimPrefix(header, Prefix))
 	}
 	if !utf8.ValidString(text) {
 		return malformed(BadUTF8, strings.TrimPrefix(header, Prefix))

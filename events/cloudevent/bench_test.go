@@ -1,0 +1,68 @@
+package cloudevent
+
+import (
+	"testing"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cekafka"
+)
+
+// BenchmarkDecode: at most 250 ns and no allocation for the usual event; beside
+// it the SDK, which is the slow way.
+func BenchmarkDecode(b *testing.B) {
+	d := decoder()
+	bench := func(name string, headers []pair) {
+		record := recordOf(person, evidence, headers)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var e events.Event
+			for b.Loop() {
+				if err := d.Decode(record, &e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	bench("withdrawal", withdrawal())
+	bench("refusal", withdrawal(pair{"ce_type", "io.kelisim.withdrawal.refused.v1"},
+		pair{"ce_requestsource", "/preference-centre"}, pair{"ce_requestid", "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c10"}))
+	bench("unknown-extension", withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}))
+	record := kafkaMessage(recordOf(person, evidence, withdrawal()))
+	b.Run("sdk", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			e, err := binding.ToEvent(b.Context(), cekafka.NewMessage(record))
+			if err != nil || e.Validate() != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkEncode of the usual event.
+func BenchmarkEncode(b *testing.B) {
+	b.ReportAllocs()
+	var e events.Event
+	require.NoError(b, decoder().Decode(recordOf(person, evidence, withdrawal()), &e))
+	n := Encoder{Rules: events.SeedRules()}
+	for b.Loop() {
+		if _, err := n.Encode(&e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestDecodeDoesNotAllocate: in the hot path garbage would cost more than the
+// decoding.
+func TestDecodeDoesNotAllocate(t *testing.T) {
+	d, record := decoder(), recordOf(person, evidence, withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6"}))
+	var e events.Event
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if err := d.Decode(record, &e); err != nil {
+			t.Fatal(err)
+		}
+	}))
+}

@@ -1,0 +1,97 @@
+package cloudevent
+
+import (
+	"math/bits"
+
+	"github.com/kelisim/kelisim/events"
+)
+
+// Presence says whether an attribute stands on an event. The zero Presence is
+// Never.
+type Presence uint8
+
+// The presences.
+const (
+	Never Presence = iota
+	May
+	Must
+)
+
+// Shape says which of the attributes that depend on the type an event has. The
+// zero Shape has none.
+type Shape struct {
+	Subject  Presence
+	Purposes Presence // on a block, none means all
+	Policy   Presence // policyversion
+	Request  Presence // requestsource and requestid, together
+	First    Presence // firstposition and firsttime, together
+}
+
+// ShapeOf returns the shape of a type.
+func ShapeOf(t events.Type) Shape {
+	s := Shape{Subject: Must, Policy: May, First: May}
+	switch t {
+	case events.Granted:
+		s.Purposes, s.Policy = Must, Must
+	case events.Withdrawn, events.WithdrawalRequested:
+		s.Purposes = Must
+	case events.WithdrawalRefused:
+		s.Purposes, s.Request = Must, Must
+	case events.Blocked, events.Unblocked:
+		s.Purposes = May
+	case events.PolicyAccepted:
+		s.Policy = Must
+	case events.AgreementStarted, events.AgreementEnded, events.SubjectErased:
+	case events.PolicyPublished:
+		return Shape{Policy: Must}
+	default:
+		return Shape{}
+	}
+	return s
+}
+
+// mask is a set of slots, as attributes.has is one.
+type mask uint32
+
+// mandatory is what every event has, whatever its type.
+const mandatory mask = 1<<eventTime | 1<<dataContentType | 1<<partitionKey
+
+// masks are the shape in a form that is checked at once.
+func (s Shape) masks() (must, never mask) {
+	for _, rule := range [...]struct {
+		of   Presence
+		mask mask
+	}{
+		{s.Subject, 1 << subject},
+		{s.Purposes, 1 << purposes},
+		{s.Policy, 1 << policyVersion},
+		{s.Request, 1<<requestSource | 1<<requestID},
+		{s.First, 1<<firstPosition | 1<<firstTime},
+	} {
+		switch rule.of {
+		case Never:
+			never |= rule.mask
+		case Must:
+			must |= rule.mask
+		}
+	}
+	return must | mandatory, never
+}
+
+// check holds the attributes of an event to the shape of its type.
+func (a *attributes) check(t events.Type) error {
+	must, never := ShapeOf(t).masks()
+	if missing := must &^ a.has; missing != 0 {
+		return refuse(MissingAttribute, first(missing))
+	}
+	if extra := never & a.has; extra != 0 {
+		return refuse(ExtraAttribute, first(extra))
+	}
+	const redriven mask = 1<<firstPosition | 1<<firstTime
+	if half := a.has & redriven; half != 0 && half != redriven {
+		return refuse(MissingAttribute, first(redriven&^half))
+	}
+	return nil
+}
+
+func first(m mask) string { return slot(bits.TrailingZeros32(uint32(m))).String() }
