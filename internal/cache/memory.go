@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,11 +24,10 @@ type Memory struct {
 
 // memoryPartition is one partition's keys.
 type memoryPartition struct {
-	claimed bool
-	mark    Mark // Acted is worked out from the outbox
-	states  map[events.Subject]events.State
-	outbox  map[events.Subject]int64
-	held    map[events.Subject]holds
+	mark   Mark // Acted is worked out from the outbox; without an epoch nobody claimed it
+	states map[events.Subject]events.State
+	outbox map[events.Subject]int64
+	held   map[events.Subject]holds
 }
 
 // NewMemory returns an empty store. It measures freshness by now; nil means
@@ -71,8 +71,7 @@ func (m *Memory) Claim(_ context.Context, partition int32) (Mark, error) {
 		return Mark{}, fmt.Errorf("claim partition %d of %d: not there", partition, m.layout.Partitions)
 	}
 	at := m.partition(partition)
-	at.claimed = true
-	at.mark.Epoch = max(at.mark.Epoch+1, m.now().UnixMilli())
+	at.mark.Epoch = max(at.mark.Epoch+1, m.now().UnixMicro())
 	return at.present(), nil
 }
 
@@ -84,7 +83,7 @@ func (m *Memory) Begin(_ context.Context, partition int32, epoch, from int64) (M
 	if err := at.owned(partition, epoch, from); err != nil {
 		return at.present(), err
 	}
-	at.mark = Mark{Known: true, Next: from, Epoch: epoch}
+	at.mark = Mark{Known: true, Next: from, Epoch: epoch, Receipted: at.mark.Receipted}
 	for s, state := range at.states {
 		at.mark.Digest = at.mark.Digest.Swap(s, events.State{}, state)
 	}
@@ -113,6 +112,9 @@ func (m *Memory) Write(_ context.Context, batches []Batch) []Result {
 			at := m.partition(b.Partition)
 			results[i].Skipped, results[i].Err = at.write(b, events.MillisOf(m.now()))
 			results[i].Mark = at.present()
+			if errors.Is(results[i].Err, ErrMoved) && b.arrived(results[i].Mark) {
+				results[i].Err = nil
+			}
 		}
 	}
 	return results
@@ -168,7 +170,7 @@ func (m *Memory) Pending(_ context.Context, partition int32, limit int) ([]Pendi
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.partition(partition)
-	var waiting []Pending
+	waiting := make([]Pending, 0, len(at.outbox))
 	for s, offset := range at.outbox {
 		waiting = append(waiting, Pending{Subject: s, State: at.states[s], Offset: offset})
 	}
@@ -239,9 +241,10 @@ func (at *memoryPartition) hold(h Hold) {
 
 // renew moves freshness forward, never ahead of the clock.
 func (at *memoryPartition) renew(proved time.Time, receipted int64, now events.Millis) {
-	if at.mark.Fresh > now {
+	if at.mark.Fresh > now+maxClockSkew {
 		at.mark.Fresh = 0
 	}
+	at.mark.Fresh = min(at.mark.Fresh, now)
 	if !proved.IsZero() {
 		at.mark.Fresh = max(at.mark.Fresh, min(events.MillisOf(proved), now))
 	}
@@ -250,7 +253,7 @@ func (at *memoryPartition) renew(proved time.Time, receipted int64, now events.M
 
 func (at *memoryPartition) owned(partition int32, epoch, expected int64) error {
 	switch {
-	case !at.claimed:
+	case at.mark.Epoch == 0:
 		return &MovedError{Partition: partition, Expected: expected}
 	case at.mark.Epoch != epoch:
 		return fmt.Errorf("partition %d: %w", partition, ErrFenced)

@@ -93,6 +93,11 @@ type Hold struct {
 	Release bool
 }
 
+// maxClockSkew is by how much the clocks of Redis' nodes may differ, in
+// milliseconds: the part of the five seconds promised that is for clocks. A
+// partition that seems fresh further in the future than this is not fresh.
+const maxClockSkew events.Millis = 500
+
 // Proof says that nothing newer than Next was in the log at a moment.
 type Proof struct {
 	Partition int32

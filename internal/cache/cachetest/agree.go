@@ -1,0 +1,227 @@
+package cachetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
+)
+
+// agree drives a store and the one in memory through the same random history of
+// an engine's life, and compares everything that can be seen.
+func agree(t *testing.T, open func(t testing.TB) Fixture) {
+	rapid.Check(t, func(rt *rapid.T) {
+		memory, err := cache.NewMemory(Layout(), nil)
+		require.NoError(rt, err)
+		p := &pair{
+			t: rt, ctx: t.Context(), log: NewLog(Layout(), partition, 12),
+			model: Fixture{Store: memory, Flush: memory.Flush}, real: open(t),
+		}
+		p.claim()
+		rt.Repeat(map[string]func(*rapid.T){
+			"append": func(*rapid.T) { p.grow() },
+			"write":  func(*rapid.T) { p.write() },
+			"claim":  func(*rapid.T) { p.claim() },
+			"begin":  func(*rapid.T) { p.begin() },
+			"act":    func(*rapid.T) { p.act() },
+			"hold":   func(*rapid.T) { p.hold() },
+			"receipt": func(*rapid.T) {
+				p.refresh()
+			},
+			"flush": func(*rapid.T) {
+				if rapid.IntRange(0, 9).Draw(rt, "flush") == 0 {
+					p.model.Flush()
+					p.real.Flush()
+					p.mark = [2]cache.Mark{}
+				}
+			},
+			"": func(*rapid.T) { p.compare() },
+		})
+	})
+}
+
+// pair is a store, its model, and the engine that drives both.
+type pair struct {
+	t           *rapid.T
+	ctx         context.Context
+	log         *Log
+	model, real Fixture
+	mark        [2]cache.Mark // of the model and the store: epochs and times differ
+	last        []cache.Change
+	lastFrom    int64
+}
+
+func (p *pair) stores() [2]cache.Store { return [2]cache.Store{p.model.Store, p.real.Store} }
+
+func (p *pair) grow() {
+	purposes := []events.Purpose{"promotion", "research", "surveys", "targeted-ads"}
+	for range rapid.IntRange(1, 20).Draw(p.t, "events") {
+		kind := rapid.SampledFrom([]events.Type{events.Granted, events.Withdrawn}).Draw(p.t, "type")
+		p.log.Append(kind, rapid.IntRange(0, 11).Draw(p.t, "subject"), rapid.SampledFrom(purposes).Draw(p.t, "purpose"))
+	}
+}
+
+// write folds what is stored on, or repeats the last batch, or lies about where it starts.
+func (p *pair) write() {
+	from := p.mark[0].Next
+	to := min(int64(len(p.log.Events)), from+int64(rapid.IntRange(0, 30).Draw(p.t, "width")))
+	b := cache.Batch{Partition: partition, From: from, To: to, Wide: rapid.Bool().Draw(p.t, "wide")}
+	switch rapid.IntRange(0, 5).Draw(p.t, "kind") {
+	case 0:
+		b.From, b.Changes = p.lastFrom, p.last
+	case 1:
+		b.From = max(0, from-1)
+	default:
+		if to > from {
+			b.Changes = p.log.Fold(p.stored(), from, to)
+			p.last, p.lastFrom = b.Changes, from
+		}
+	}
+	for i := range b.Changes {
+		b.Changes[i].Act = rapid.Bool().Draw(p.t, "act")
+	}
+	for range rapid.IntRange(0, 2).Draw(p.t, "holds") {
+		b.Holds = append(b.Holds, p.drawHold())
+	}
+	b.Receipted = rapid.Int64Range(0, to).Draw(p.t, "receipted")
+	p.both("write", func(i int, s cache.Store) (any, error) {
+		b := b
+		b.Epoch = p.mark[i].Epoch
+		r := s.Write(p.ctx, []cache.Batch{b})[0]
+		p.keep(i, r)
+		return []any{plain(r.Mark), r.Skipped}, r.Err
+	})
+}
+
+// stored loads all states, as an engine does that keeps none.
+func (p *pair) stored() map[events.Subject]events.State {
+	states, err := p.model.Store.Load(p.ctx, partition, p.log.Subjects)
+	require.NoError(p.t, err)
+	all := make(map[events.Subject]events.State)
+	for i, s := range p.log.Subjects {
+		all[s] = states[i]
+	}
+	return all
+}
+
+func (p *pair) refresh() {
+	next := p.mark[0].Next + int64(rapid.IntRange(0, 1).Draw(p.t, "off by"))
+	p.both("refresh", func(i int, s cache.Store) (any, error) {
+		proof := cache.Proof{Partition: partition, Epoch: p.mark[i].Epoch, Next: next, Proved: now(), Receipted: next}
+		r := s.Refresh(p.ctx, []cache.Proof{proof})[0]
+		p.keep(i, r)
+		return plain(r.Mark), r.Err
+	})
+}
+
+func (p *pair) claim() {
+	p.both("claim", func(i int, s cache.Store) (any, error) {
+		m, err := s.Claim(p.ctx, partition)
+		p.mark[i] = m
+		return plain(m), err
+	})
+	if !p.mark[0].Known {
+		p.begin()
+	}
+}
+
+func (p *pair) begin() {
+	at := int64(rapid.IntRange(0, int(p.mark[0].Next)).Draw(p.t, "at"))
+	p.both("begin", func(i int, s cache.Store) (any, error) {
+		m, err := s.Begin(p.ctx, partition, p.mark[i].Epoch, at)
+		if err == nil {
+			p.mark[i] = m
+		}
+		return plain(m), err
+	})
+}
+
+func (p *pair) act() {
+	limit := rapid.IntRange(0, 5).Draw(p.t, "limit")
+	p.both("act", func(i int, s cache.Store) (any, error) {
+		waiting, err := s.Pending(p.ctx, partition, limit)
+		require.NoError(p.t, err)
+		acted, err := s.Done(p.ctx, partition, p.mark[i].Epoch, waiting)
+		return []any{len(waiting), acted}, err
+	})
+}
+
+func (p *pair) hold() {
+	h := p.drawHold()
+	p.both("hold", func(_ int, s cache.Store) (any, error) {
+		if h.Release {
+			return nil, s.Release(p.ctx, h.Subject, h.At)
+		}
+		return nil, s.Hold(p.ctx, h.Subject, h.At)
+	})
+}
+
+func (p *pair) drawHold() cache.Hold {
+	return cache.Hold{
+		Subject: p.log.Subjects[rapid.IntRange(0, 2).Draw(p.t, "held")],
+		At:      p.log.At(int64(rapid.IntRange(0, 40).Draw(p.t, "position"))),
+		Release: rapid.Bool().Draw(p.t, "release"),
+	}
+}
+
+// both runs one step on both and compares what came out.
+func (p *pair) both(step string, run func(i int, s cache.Store) (any, error)) {
+	var got [2]any
+	var errs [2]error
+	for i, s := range p.stores() {
+		got[i], errs[i] = run(i, s)
+	}
+	require.Equal(p.t, kind(errs[0]), kind(errs[1]), "%s: %v, but redis: %v", step, errs[0], errs[1])
+	require.Equal(p.t, got[0], got[1], step)
+}
+
+func (p *pair) keep(i int, r cache.Result) {
+	if r.Err == nil {
+		p.mark[i] = r.Mark
+	}
+}
+
+// compare looks at everything that is stored.
+func (p *pair) compare() {
+	p.both("compare", func(i int, s cache.Store) (any, error) {
+		var seen []any
+		states, err := s.Load(p.ctx, partition, p.log.Subjects)
+		require.NoError(p.t, err)
+		var digest cache.Digest
+		for n, subject := range p.log.Subjects {
+			digest = digest.Swap(subject, events.State{}, states[n])
+			v, err := s.Lookup(p.ctx, subject)
+			require.NoError(p.t, err)
+			require.Equal(p.t, states[n], v.State)
+			require.LessOrEqual(p.t, v.Fresh, v.Now)
+			seen = append(seen, v.State, v.Held, v.Known, v.Next, v.Fresh == 0)
+		}
+		if p.mark[i].Known {
+			require.Equal(p.t, digest, p.mark[i].Digest, "the digest is that of what is stored")
+		}
+		waiting, err := s.Pending(p.ctx, partition, 100)
+		require.NoError(p.t, err)
+		return append(seen, waiting), nil
+	})
+}
+
+// plain is a mark without what clocks decide.
+func plain(m cache.Mark) cache.Mark {
+	m.Epoch, m.Fresh = 0, min(m.Fresh, 1)
+	return m
+}
+
+// kind names the error a caller acts on.
+func kind(err error) error {
+	for _, known := range []error{cache.ErrMoved, cache.ErrFenced, cache.ErrOutdated, cache.ErrDamaged, cache.ErrLayout, cache.ErrUnavailable} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package cache
+
+import "strconv"
+
+// encoder builds the arguments of write.lua for one batch. All texts of a batch
+// are made at once and the arguments point at them: a pointer fits an interface
+// where a string would be boxed, once per argument.
+type encoder struct {
+	batch   *Batch
+	prefix  string
+	careful bool   // compare every version
+	proved  string // in Redis' time, or ""
+	attempt string
+	texts   []changeTexts
+}
+
+// changeTexts are the arguments of one change.
+type changeTexts struct{ bucket, field, state, score, member string }
+
+// The room that one change takes among the arguments, and its texts that are
+// not there yet: number of the bucket, packed field, score.
+const (
+	argsPerChange  = 5
+	bytesPerChange = 6 + 17 + 8
+	fixedArgs      = 17 // three keys and the fourteen arguments of write.lua
+)
+
+// prepare makes the texts of all changes, in one piece of memory.
+func (e *encoder) prepare(l Layout) {
+	changes := e.batch.Changes
+	e.texts = make([]changeTexts, len(changes))
+	all := make([]byte, 0, (bytesPerChange+len(e.prefix)+len(bucketName))*len(changes))
+	ends := make([][3]int, len(changes))
+	for i := range changes {
+		s := changes[i].Subject
+		_, bucket := l.place(s)
+		all = append(append(all, e.prefix...), bucketName...)
+		all = strconv.AppendInt(all, int64(bucket), 10)
+		ends[i][0] = len(all)
+		all = appendField(all, s)
+		ends[i][1] = len(all)
+		if changes[i].Act {
+			all = strconv.AppendInt(all, offsetOf(changes[i].State), 10)
+		}
+		ends[i][2] = len(all)
+	}
+	text, from := string(all), 0
+	for i, end := range ends {
+		e.texts[i] = changeTexts{
+			bucket: text[from:end[0]], field: text[end[0]:end[1]], score: text[end[1]:end[2]],
+			state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal(),
+		}
+		from = end[2]
+	}
+}
+
+// chunk returns the arguments of one script, with the changes from first on.
+func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) []any {
+	texts := e.texts[min(first, len(e.texts)):]
+	args := append(newArgs(fixedArgs+argsPerChange*len(changes)+3*len(holds)),
+		e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)
+	for i := range changes {
+		args = append(args, &texts[i].bucket)
+	}
+	sum := e.sum(changes)
+	b := e.batch
+	args = append(args, itoa(b.Epoch), itoa(b.From), itoa(b.To), e.attempt, itoa(int64(k)), flag(last),
+		itoa(int64(sum.digest)), e.proved, itoa(b.Receipted), itoa(int64(sum.unseen)),
+		itoa(int64(len(changes))), sum.proofs, itoa(int64(sum.act)), itoa(int64(len(holds))))
+	for i := range changes {
+		args = append(args, &texts[i].field, &texts[i].state)
+	}
+	for i := range changes {
+		if changes[i].Act {
+			args = append(args, &texts[i].score, &texts[i].member)
+		}
+	}
+	for _, h := range holds {
+		args = append(args, flag(h.Release), h.Subject.Reveal(), h.At.String())
+	}
+	return args
+}
+
+// sums are what a script is told about its changes as a whole.
+type sums struct {
+	digest      Digest // what they add
+	unseen, act int    // how many are of new subjects, and go into the outbox
+	proofs      []byte // what the careful way needs
+}
+
+func (e *encoder) sum(changes []Change) (s sums) {
+	if e.careful {
+		s.proofs = make([]byte, 0, proofLen*len(changes))
+	}
+	for i := range changes {
+		c := &changes[i]
+		delta := Digest(0).Swap(c.Subject, c.Prev, c.State)
+		s.digest = (s.digest + delta) & digestMask
+		if c.Prev.IsZero() {
+			s.unseen++
+		}
+		if c.Act {
+			s.act++
+		}
+		if e.careful {
+			s.proofs = appendProof(s.proofs, c, delta)
+		}
+	}
+	return s
+}
+
+// proofLen is what the careful way needs of a change: the version it was folded
+// from, what it adds to the digest, and whether it goes into the outbox.
+const proofLen = 2*versionLen + 1
+
+func appendProof(to []byte, c *Change, delta Digest) []byte {
+	if prev := version(c.Prev); prev != "" {
+		to = append(to, prev...)
+	} else {
+		to = append(to, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	}
+	for shift := 40; shift >= 0; shift -= 8 {
+		to = append(to, byte(delta>>shift))
+	}
+	if c.Act {
+		return append(to, '1')
+	}
+	return append(to, '0')
+}

@@ -1,0 +1,73 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// layoutFormat is the version of the key layout itself: names of keys and fields,
+// packing of UUIDs, how buckets are found. Whoever changes one raises it.
+const layoutFormat = "1"
+
+// record writes the layout down for the guards if nobody did, and refuses any
+// other that is there.
+func (r *Redis) record(ctx context.Context) error {
+	l := r.layout
+	args := append(newArgs(11), layoutKey(l.Service),
+		"format", layoutFormat, "topic", l.Topic, "generation", strconv.FormatUint(uint64(l.Generation), 10),
+		"partitions", strconv.Itoa(int(l.Partitions)), "buckets", strconv.Itoa(int(l.Buckets)))
+	v, err := r.run(ctx, call(ctx, r.scripts.layout, 1, args))
+	if err != nil {
+		return fmt.Errorf("layout of %s: %w", l.Service, err)
+	}
+	pairs, _ := v.([]any)
+	fields := make(map[string]string, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, _ := pairs[i].(string)
+		fields[name], _ = pairs[i+1].(string)
+	}
+	recorded, err := parseLayout(l.Service, fields)
+	if err != nil {
+		return fmt.Errorf("layout of %s: %w: %w", l.Service, ErrLayout, err)
+	}
+	if recorded != l {
+		return fmt.Errorf("layout of %s: %w: recorded %+v, configured %+v", l.Service, ErrLayout, recorded, l)
+	}
+	return nil
+}
+
+func readLayout(ctx context.Context, client redis.UniversalClient, service string) (Layout, error) {
+	fields, err := client.HGetAll(ctx, layoutKey(service)).Result()
+	if err != nil {
+		return Layout{}, classify(err)
+	}
+	if len(fields) == 0 {
+		return Layout{}, ErrNoLayout
+	}
+	return parseLayout(service, fields)
+}
+
+func parseLayout(service string, fields map[string]string) (Layout, error) {
+	if fields["format"] != layoutFormat {
+		return Layout{}, fmt.Errorf("format %q: want %s", fields["format"], layoutFormat)
+	}
+	generation, err1 := strconv.ParseUint(fields["generation"], 10, 32)
+	partitions, err2 := strconv.ParseInt(fields["partitions"], 10, 32)
+	buckets, err3 := strconv.ParseInt(fields["buckets"], 10, 32)
+	l := Layout{
+		Service:    service,
+		Topic:      fields["topic"],
+		Generation: uint32(generation),
+		Partitions: int32(partitions),
+		Buckets:    int32(buckets),
+	}
+	for _, err := range []error{err1, err2, err3, l.Validate()} {
+		if err != nil {
+			return Layout{}, fmt.Errorf("recorded layout: %w", err)
+		}
+	}
+	return l, nil
+}

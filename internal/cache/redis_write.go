@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A script blocks Redis for 2 to 4 µs per change (docs/decisions/0003), and with
+// it every check of every guard: 200 changes stay under a millisecond. Whoever is
+// far behind has no fresh answers to delay.
+const (
+	liveChunk = 200
+	wideChunk = 500
+)
+
+// maxAttempts bounds how often Write sends a batch: as it is, with scripts newly
+// loaded, and the careful way.
+const maxAttempts = 4
+
+// Write implements [Store].
+func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
+	results := make([]Result, len(batches))
+	open := make([]int, 0, len(batches))
+	for i := range batches {
+		if results[i].Err = batches[i].validate(r.layout); results[i].Err == nil {
+			open = append(open, i)
+		}
+	}
+	for attempt := 1; len(open) > 0; attempt++ {
+		open = r.attempt(ctx, batches, open, results, attempt == maxAttempts)
+	}
+	return results
+}
+
+// attempt sends the open batches in one pipeline and returns those to send again.
+func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, results []Result, last bool) (again []int) {
+	var cmds []*redis.Cmd
+	ends := make([]int, len(open))
+	for n, i := range open {
+		cmds = append(cmds, r.encode(ctx, &batches[i])...)
+		ends[n] = len(cmds)
+	}
+	r.exec(ctx, cmds)
+	received := time.Now()
+	reload, begin := false, 0
+	for n, i := range open {
+		missing, careful := r.collect(&batches[i], cmds[begin:ends[n]], received, &results[i])
+		if begin = ends[n]; (missing || careful) && !last {
+			again, reload = append(again, i), reload || missing
+		}
+	}
+	if reload {
+		if err := r.scripts.install(ctx, r.client); err != nil {
+			return nil // the results already carry why
+		}
+	}
+	return again
+}
+
+// collect reads the answers to one batch's chunks into its result, and says
+// whether the scripts were missing or the careful way is asked for.
+func (r *Redis) collect(b *Batch, cmds []*redis.Cmd, received time.Time, into *Result) (missing, careful bool) {
+	*into = Result{}
+	for _, cmd := range cmds {
+		reply, err := r.read(b.Partition, cmd, received)
+		if err == nil {
+			err = reply.failure(b.Partition, b.From)
+			into.Mark = reply.mark
+		}
+		into.Skipped += int(reply.skipped)
+		if err != nil {
+			into.Err = err
+			if errors.Is(err, ErrMoved) && b.arrived(reply.mark) {
+				into.Err = nil // an earlier attempt, whose answer was lost, got through
+			}
+			return noScript(err), reply.code == codeCareful
+		}
+	}
+	return false, false
+}
+
+// arrived says whether the batch is applied already: under one epoch only its
+// owner moves the position, and never by half a batch.
+func (b *Batch) arrived(m Mark) bool {
+	return m.Known && m.Epoch == b.Epoch && m.Next == b.To && b.To > b.From
+}
+
+// encode builds the scripts of a batch: its changes in chunks, and what is for
+// the end of it in the last one.
+func (r *Redis) encode(ctx context.Context, b *Batch) []*redis.Cmd {
+	size := liveChunk
+	if b.Wide {
+		size = wideChunk
+	}
+	known, _ := r.know(b.Partition)
+	e := encoder{
+		batch:   b,
+		prefix:  r.layout.Prefix(b.Partition),
+		careful: b.From < known.top || b.reachesBack(),
+		proved:  r.proved(b.Partition, b.Proved),
+		attempt: itoa(r.attempts.Add(1)),
+	}
+	e.prepare(r.layout)
+	chunks := max(1, (len(b.Changes)+size-1)/size, (len(b.Holds)+size-1)/size)
+	cmds := make([]*redis.Cmd, chunks)
+	for k := range chunks {
+		part := slice(b.Changes, k, size)
+		holds := slice(b.Holds, k, size)
+		args := e.chunk(k, k == chunks-1, k*size, part, holds)
+		cmds[k] = call(ctx, r.scripts.write, 3+len(part), args)
+	}
+	return cmds
+}
+
+// reachesBack says whether a change is older than the batch. The position says
+// nothing about such a one, so its version is compared.
+func (b *Batch) reachesBack() bool {
+	return slices.ContainsFunc(b.Changes, func(c Change) bool { return offsetOf(c.State) < b.From })
+}
+
+// slice returns the k-th part of all, of at most size; the last parts may be empty.
+func slice[T any](all []T, k, size int) []T {
+	return all[min(k*size, len(all)):min((k+1)*size, len(all))]
+}
