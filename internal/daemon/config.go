@@ -55,13 +55,13 @@ type Topics struct {
 	Events     string `key:"events" help:"topic of the decisions"`
 	Parked     string `key:"parked" help:"topic for what could not be applied"`
 	Receipts   string `key:"receipts" help:"topic of the proofs that a range was applied"`
-	Generation int    `key:"generation" help:"generation of the events topic; the same for every service and guard that follows it"`
+	Generation int    `key:"generation" help:"generation of the events topic; 0 is that of deploy/topics.yaml at the time of the build"`
 }
 
 // Cache sizes what a service keeps.
 type Cache struct {
-	Buckets int `key:"buckets" help:"hashes per partition in Redis, about one for sixteen subjects; fixed for a generation"`
-	Memory  int `key:"memory" help:"states that a consumer keeps in memory, at some 250 bytes each; the rest is asked of Redis"`
+	Buckets int `key:"buckets" help:"hashes per partition in Redis, about one for sixteen subjects, fixed for a generation; 0 is as in deploy/topics.yaml"`
+	Memory  int `key:"memory" help:"states that a consumer keeps in memory, at some 250 bytes each; it asks Redis for the others"`
 }
 
 // Redis says how to reach the cache and as whom.
@@ -72,8 +72,16 @@ type Redis struct {
 	DB           int      `key:"db" help:"number of the database; always 0 in a cluster"`
 	Username     string   `key:"username" help:"name of the ACL user; the default user when empty"`
 	Password     string   `key:"password" help:"password of the user" secret:"true"`
-	PasswordFile string   `key:"password_file" help:"file that holds the password; read at every connection"`
+	PasswordFile string   `key:"password_file" help:"file that holds the password; read at the start"`
+	Sentinel     Sentinel `key:"sentinel"`
 	TLS          TLS      `key:"tls"`
+}
+
+// Sentinel says as whom the sentinels are asked, where they want to know.
+type Sentinel struct {
+	Username     string `key:"username" help:"name of the ACL user at the sentinels"`
+	Password     string `key:"password" help:"password at the sentinels" secret:"true"`
+	PasswordFile string `key:"password_file" help:"file that holds the password at the sentinels; read at the start"`
 }
 
 // Affiliate is read by the role affiliate alone.
@@ -103,9 +111,9 @@ type Shutdown struct {
 func Defaults() Config {
 	return Config{
 		Kafka:    Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
-		Topics:   Topics{Events: "consent.events.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1", Generation: 1},
+		Topics:   Topics{Events: "consent.events.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1"},
 		Redis:    Redis{Mode: RedisSingle},
-		Cache:    Cache{Buckets: 1024, Memory: 1_000_000},
+		Cache:    Cache{Memory: 1_000_000},
 		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use
 		Log:      Log{Level: "info", Format: FormatAuto},
 		Shutdown: Shutdown{Budget: 20 * time.Second}, // Kubernetes kills after 30 s

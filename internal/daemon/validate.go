@@ -35,8 +35,8 @@ func (c Config) Validate() error {
 		c.Kafka.validate(),
 		c.Topics.validate(),
 		c.Redis.validate(),
-		positive("cache.buckets", c.Cache.Buckets),
-		positive("cache.memory", c.Cache.Memory),
+		atLeast("cache.buckets", c.Cache.Buckets, 0),
+		atLeast("cache.memory", c.Cache.Memory, 1),
 		c.Admin.validate(),
 		oneOf("log.format", c.Log.Format, FormatAuto, FormatJSON, FormatText),
 		c.Log.validate(),
@@ -54,7 +54,7 @@ func (k Kafka) validate() error {
 }
 
 func (t Topics) validate() error {
-	faults := []error{positive("topics.generation", t.Generation)}
+	faults := []error{atLeast("topics.generation", t.Generation, 0)}
 	for key, name := range map[string]string{"topics.events": t.Events, "topics.parked": t.Parked, "topics.receipts": t.Receipts} {
 		if name == "" {
 			faults = append(faults, fmt.Errorf("%s: not set", key))
@@ -87,9 +87,13 @@ func (r Redis) validate() error {
 		oneOf("redis.mode", r.Mode, RedisSingle, RedisSentinel, RedisCluster),
 		r.TLS.validate("redis.tls"),
 		onePassword("redis", r.Password, r.PasswordFile, r.Username != ""),
+		onePassword("redis.sentinel", r.Sentinel.Password, r.Sentinel.PasswordFile, r.Sentinel.Username != ""),
 	}
 	if (r.Mode == RedisSentinel) != (r.MasterName != "") {
 		faults = append(faults, errors.New("redis.master_name: wanted in mode sentinel, and only there"))
+	}
+	if r.Mode != RedisSentinel && r.Sentinel != (Sentinel{}) {
+		faults = append(faults, errors.New("redis.sentinel: set, but redis.mode is another"))
 	}
 	if r.Mode == RedisSingle && len(r.Addrs) > 1 {
 		faults = append(faults, errors.New("redis.addrs: more than one; set redis.mode to sentinel or cluster"))
@@ -160,11 +164,11 @@ func oneOf(key, value string, allowed ...string) error {
 	return fmt.Errorf("%s: %q is none of %q", key, value, allowed)
 }
 
-func positive(key string, value int) error {
-	if value >= 1 {
+func atLeast(key string, value, least int) error {
+	if value >= least {
 		return nil
 	}
-	return fmt.Errorf("%s: %d is not 1 or more", key, value)
+	return fmt.Errorf("%s: %d is below %d", key, value, least)
 }
 
 func between(key string, value, least, most time.Duration) error {
