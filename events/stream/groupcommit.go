@@ -122,12 +122,9 @@ func (p *Producer) send(broker int32, lanes []*lane) (again []*lane) {
 // prepare makes the lane's next batch, or finds the one that has to be sent
 // again. Without one the lane is idle and is not carried.
 func (p *Producer) prepare(l *lane, who identity) bool {
-	now := time.Now()
 	for l.pending == nil {
-		taken, late := l.take(now)
-		for _, e := range late {
-			p.settle(l, e, Ack{}, join(ErrNotSent, l.lateCause()))
-		}
+		taken, late := l.take(time.Since(p.start))
+		p.failAll(l, late, join(ErrNotSent, l.lateCause()))
 		if len(taken) == 0 {
 			if l.release() {
 				continue // all of them were late or withdrawn
@@ -135,7 +132,7 @@ func (p *Producer) prepare(l *lane, who identity) bool {
 			return false
 		}
 		b := &batch{entries: taken, seq: l.seq.as(who), deadline: taken[0].deadline}
-		if err := p.encode(b, now); err != nil {
+		if err := p.encode(b); err != nil {
 			p.failBatch(l, b, ErrRefused, err)
 			continue
 		}
@@ -144,10 +141,10 @@ func (p *Producer) prepare(l *lane, who identity) bool {
 	return true
 }
 
-func (p *Producer) encode(b *batch, now time.Time) error {
-	enc := p.buffers.encoder()
-	defer p.buffers.encoders.Put(enc)
-	return enc.encode(b, p.buffers.wire(), p.cfg.Compression, now)
+func (p *Producer) encode(b *batch) error {
+	records := p.buffers.encoder()
+	defer p.buffers.encoders.Put(records)
+	return b.encode(records, p.buffers.wire(), p.cfg.Compression)
 }
 
 // addPartition adds the lane's batch to the request.

@@ -30,8 +30,8 @@ type batch struct {
 	// doubt is set when an attempt ended without proof that the broker did not
 	// append the batch. From then on nothing but these bytes settles it.
 	doubt    bool
-	deadline time.Time // of its oldest entry
-	sent     time.Time // the first time
+	deadline time.Duration // of its oldest entry, since the producer's start
+	sent     time.Time     // the first time
 }
 
 // payload is the batch in the form that a produce request carries. Each request
@@ -43,29 +43,19 @@ func (b *batch) payload(partition int32) rawproduce.RequestPartition {
 	}
 }
 
-// batchEncoder turns entries into batches. It is not safe for concurrent use.
-type batchEncoder struct {
-	records recordbatch.Encoder
-	headers recordbatch.Headers
-}
-
 // encode writes the batch's bytes behind buf[:0].
-func (c *batchEncoder) encode(b *batch, buf []byte, codec recordbatch.Codec, now time.Time) error {
-	c.records.Reset()
+func (b *batch) encode(records *recordbatch.Encoder, buf []byte, codec recordbatch.Codec) error {
+	records.Reset()
 	for _, e := range b.entries {
-		c.headers = c.headers.Truncate()
-		for _, h := range e.msg.Headers {
-			c.headers = c.headers.Append(h.Key, h.Value)
-		}
-		if err := c.records.Add(e.msg.millis(now), e.msg.Key, e.msg.Value, c.headers); err != nil {
+		if err := records.AddBody(e.millis, e.body); err != nil {
 			return fmt.Errorf("encode batch: %w", err)
 		}
 	}
-	if c.records.Size() < compressFrom {
+	if records.Size() < compressFrom {
 		codec = recordbatch.None
 	}
 	var err error
-	b.wire, err = c.records.AppendBatch(append(buf[:0], 0, 0, 0, 0), recordbatch.Info{
+	b.wire, err = records.AppendBatch(append(buf[:0], 0, 0, 0, 0), recordbatch.Info{
 		Codec:    codec,
 		Producer: &recordbatch.Producer{ID: b.seq.who.id, Epoch: b.seq.who.epoch, Sequence: b.seq.next},
 	})
@@ -78,8 +68,9 @@ func (c *batchEncoder) encode(b *batch, buf []byte, codec recordbatch.Codec, now
 
 // buffers keeps the memory of batches and encoders between requests.
 type buffers struct {
-	wires    sync.Pool // of *[]byte
-	encoders sync.Pool // of *batchEncoder
+	wires    sync.Pool // of *[]byte: bytes on the wire
+	arenas   sync.Pool // of *[]byte: bodies of one PublishAll
+	encoders sync.Pool // of *recordbatch.Encoder
 }
 
 func (p *buffers) wire() []byte {
@@ -97,9 +88,17 @@ func (p *buffers) reuse(b *batch) {
 	}
 }
 
-func (p *buffers) encoder() *batchEncoder {
-	if c, ok := p.encoders.Get().(*batchEncoder); ok {
+// arena gives empty memory with room for n bytes.
+func (p *buffers) arena(n int) []byte {
+	if a, ok := p.arenas.Get().(*[]byte); ok && cap(*a) >= n {
+		return (*a)[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+func (p *buffers) encoder() *recordbatch.Encoder {
+	if c, ok := p.encoders.Get().(*recordbatch.Encoder); ok {
 		return c
 	}
-	return new(batchEncoder)
+	return new(recordbatch.Encoder)
 }

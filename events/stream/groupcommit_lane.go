@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/kelisim/kelisim/events/stream/recordbatch"
 )
 
 const (
@@ -85,7 +87,7 @@ func (l *lane) weight() int {
 
 // take moves the next entries out of the queue: all of them, up to the limits.
 // Entries whose time is over are returned as late. Withdrawn ones are dropped.
-func (l *lane) take(now time.Time) (taken, late []*entry) {
+func (l *lane) take(now time.Duration) (taken, late []*entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state = laneBusy
@@ -102,7 +104,7 @@ func (l *lane) take(now time.Time) (taken, late []*entry) {
 		l.pop()
 		switch {
 		case !e.take():
-		case e.deadline.Before(now):
+		case e.deadline < now:
 			late = append(late, e)
 		default:
 			taken = append(taken, e)
@@ -159,11 +161,11 @@ func (l *lane) release() (more bool) {
 
 // takeLate removes and returns the entries whose time is over. They are the
 // oldest: all have been given the same time.
-func (l *lane) takeLate(now time.Time) []*entry {
+func (l *lane) takeLate(now time.Duration) []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var late []*entry
-	for l.head < len(l.queue) && l.queue[l.head].deadline.Before(now) {
+	for l.head < len(l.queue) && l.queue[l.head].deadline < now {
 		e := l.queue[l.head]
 		l.pop()
 		if e.take() {
@@ -181,7 +183,8 @@ func (l *lane) takeFollowers(keys map[string]struct{}) []*entry {
 	var out []*entry
 	kept := l.queue[:l.head]
 	for _, e := range l.queue[l.head:] {
-		if _, ok := keys[string(e.msg.Key)]; !ok || e.msg.Key == nil {
+		key := recordbatch.BodyKey(e.body)
+		if _, ok := keys[string(key)]; !ok || key == nil {
 			kept = append(kept, e)
 			continue
 		}

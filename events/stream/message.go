@@ -1,10 +1,13 @@
 package stream
 
-import "time"
+import (
+	"time"
 
-// Message is what a producer publishes. The producer reads Key, Value and the
-// headers until the message has settled; a caller whose context ended earlier
-// must not reuse their memory.
+	"github.com/kelisim/kelisim/events/stream/recordbatch"
+)
+
+// Message is what a producer publishes. When the call that publishes it has
+// returned, the memory of key, value and headers may be used for something else.
 type Message struct {
 	// Topic is the topic's name; it must exist.
 	Topic string
@@ -30,10 +33,7 @@ type Message struct {
 const AnyPartition int32 = -1
 
 // Header is one header of a message. A nil Value is null on the wire.
-type Header struct {
-	Key   string
-	Value []byte
-}
+type Header = recordbatch.Header
 
 // Ack says where an acknowledged message stands in the log. All in-sync
 // replicas have it.
@@ -46,20 +46,13 @@ type Ack struct {
 	Appended time.Time
 }
 
-// Bounds of what one record takes in a batch beside its bytes: five varints of
-// up to ten bytes and the attributes; per header two lengths of up to five.
-const (
-	recordOverhead = 51
-	headerOverhead = 10
-)
+// recordOverhead bounds what a record takes in its batch beside its body: a
+// length, the attributes, a time and an offset.
+const recordOverhead = 21
 
 // size is an upper bound of the message's bytes in a batch.
 func (m *Message) size() int {
-	n := recordOverhead + len(m.Key) + len(m.Value)
-	for i := range m.Headers {
-		n += headerOverhead + len(m.Headers[i].Key) + len(m.Headers[i].Value)
-	}
-	return n
+	return recordOverhead + recordbatch.BodySize(m.Key, m.Value, m.Headers)
 }
 
 // millis is the time that stands in the record.

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -71,6 +70,7 @@ type Producer struct {
 	buffers    buffers
 	room       *semaphore.Weighted // bytes
 
+	start  time.Time
 	ctx    context.Context // ends when the producer is closed for good
 	cancel context.CancelFunc
 	closed atomic.Bool
@@ -97,7 +97,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	}
 	l := &link{transport: transport, addr: cfg.address(), clientID: cfg.clientID(), timeout: cfg.RequestTimeout}
 	p := &Producer{
-		cfg: cfg, log: cfg.logger(), link: l,
+		cfg: cfg, log: cfg.logger(), link: l, start: time.Now(),
 		routes:     newRoutes(l, cfg.logger()),
 		identities: &identities{ask: askIdentity(l), log: cfg.logger()},
 		clock:      newClock(time.Now),
@@ -116,12 +116,15 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 // ErrRefused. When ctx ends while the message is under way the error is
 // ErrUnknownOutcome, and the producer still tries to deliver it.
 func (p *Producer) Publish(ctx context.Context, m Message) (Ack, error) {
-	t := newTicket(1)
-	if l := p.enqueue(ctx, t, 0, &m, nil); l != nil {
-		p.dispatch(l)
+	in := intake{p: p, ticket: newTicket(1), now: time.Now()}
+	in.add(ctx, 0, &m)
+	in.dispatch()
+	in.ticket.wait(ctx, p.freed)
+	acks, failed := in.ticket.results([]Message{m}, ctx.Err())
+	if failed != nil {
+		return Ack{}, failed[0]
 	}
-	t.wait(ctx, p.freed)
-	return t.result(0, ctx.Err())
+	return acks[0], nil
 }
 
 // PublishAll writes messages, in batches as large as possible, and returns their
@@ -129,28 +132,17 @@ func (p *Producer) Publish(ctx context.Context, m Message) (Ack, error) {
 // them. Order is kept per key. If any was not acknowledged the error is a
 // *PublishAllError that says which, and their acks are zero.
 func (p *Producer) PublishAll(ctx context.Context, messages []Message) ([]Ack, error) {
-	t := newTicket(len(messages))
 	if len(messages) == 0 {
 		return nil, nil
 	}
-	var ready []*lane // became busy through us; they leave once their queues are full
+	in := intake{p: p, ticket: newTicket(len(messages)), now: time.Now()}
+	in.admitAll(messages)
 	for i := range messages {
-		if l := p.enqueue(ctx, t, i, &messages[i], func() { ready = p.dispatchAll(ready) }); l != nil {
-			ready = append(ready, l)
-		}
+		in.add(ctx, i, &messages[i])
 	}
-	p.dispatchAll(ready)
-	t.wait(ctx, p.freed)
-
-	acks := make([]Ack, len(messages))
-	var failed []*PublishError
-	for i := range messages {
-		ack, err := t.result(i, ctx.Err())
-		acks[i] = ack
-		if e := (*PublishError)(nil); errors.As(err, &e) {
-			failed = append(failed, e)
-		}
-	}
+	in.dispatch()
+	in.ticket.wait(ctx, p.freed)
+	acks, failed := in.ticket.results(messages, ctx.Err())
 	if failed != nil {
 		return acks, &PublishAllError{Failed: failed, Total: len(messages)}
 	}
@@ -164,10 +156,9 @@ func (p *Producer) PublishAll(ctx context.Context, messages []Message) ([]Ack, e
 // is not known yet or 64 MiB are queued, and no longer than ctx; ctx has no say
 // after that.
 func (p *Producer) PublishAsync(ctx context.Context, m Message, done func(Ack, error)) {
-	t := &ticket{entries: make([]entry, 1), call: done}
-	if l := p.enqueue(ctx, t, 0, &m, nil); l != nil {
-		p.dispatch(l)
-	}
+	in := intake{p: p, ticket: &ticket{entries: make([]entry, 1), call: done}, now: time.Now()}
+	in.add(ctx, 0, &m)
+	in.dispatch()
 }
 
 // Clock returns what is known of this machine's clock against the brokers'. It
@@ -247,53 +238,6 @@ func (p *Producer) stop(l *lane) {
 	}
 }
 
-// enqueue puts one message into its lane and returns the lane if it was idle:
-// then the caller has to dispatch it. A message that cannot be queued is settled
-// at once. beforeWait, if not nil, is called before waiting for room.
-func (p *Producer) enqueue(ctx context.Context, t *ticket, i int, m *Message, beforeWait func()) *lane {
-	e := &t.entries[i]
-	e.msg, e.ticket, e.index, e.size = *m, t, i, m.size()
-	if e.size > maxMessageBytes {
-		t.fail(i, m.Partition, fmt.Errorf("%w: about %d bytes, more than %d", ErrRefused, e.size, maxMessageBytes))
-		return nil
-	}
-	if err := p.admit(ctx, int64(e.size), beforeWait); err != nil {
-		t.fail(i, m.Partition, join(ErrNotSent, err))
-		return nil
-	}
-	l, err := p.lane(ctx, m)
-	if err != nil {
-		t.fail(i, m.Partition, err)
-		p.freed(e)
-		return nil
-	}
-	e.deadline = time.Now().Add(p.cfg.DeliveryTimeout)
-	if l.add(e) {
-		return l
-	}
-	return nil
-}
-
-// admit waits for room.
-func (p *Producer) admit(ctx context.Context, size int64, beforeWait func()) error {
-	if p.closed.Load() {
-		return ErrClosed
-	}
-	if !p.room.TryAcquire(size) {
-		if beforeWait != nil {
-			beforeWait()
-		}
-		if err := p.room.Acquire(ctx, size); err != nil {
-			return fmt.Errorf("no room for %d more bytes: %w", size, err)
-		}
-	}
-	if p.closed.Load() { // Close has let us through
-		p.room.Release(size)
-		return ErrClosed
-	}
-	return nil
-}
-
 // freed gives back the room of an entry that will never be sent.
 func (p *Producer) freed(e *entry) { p.room.Release(int64(e.size)) }
 
@@ -334,14 +278,6 @@ func (p *Producer) topic(ctx context.Context, name string) ([]*lane, error) {
 	}
 	p.topics[name] = lanes
 	return lanes, nil
-}
-
-// dispatchAll dispatches lanes and returns them empty.
-func (p *Producer) dispatchAll(lanes []*lane) []*lane {
-	for _, l := range lanes {
-		p.dispatch(l)
-	}
-	return lanes[:0]
 }
 
 // sender returns the sender to a broker.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/kelisim/kelisim/events/stream/recordbatch"
 )
 
 const (
@@ -72,10 +74,17 @@ func (p *Producer) stored(l *lane, b *batch, a attempt) {
 	if a.appended >= 0 {
 		ack.Appended = time.UnixMilli(a.appended).UTC()
 	}
-	for _, e := range b.entries {
-		p.settle(l, e, ack, nil)
+	room, run := int64(0), 0
+	for i, e := range b.entries {
+		room += int64(e.size)
+		e.succeed(ack)
 		ack.Offset++
+		if run++; i+1 == len(b.entries) || b.entries[i+1].ticket != e.ticket {
+			e.ticket.finish(run) // a caller's messages mostly stand together
+			run = 0
+		}
 	}
+	p.room.Release(room)
 	p.buffers.reuse(b)
 }
 
@@ -121,47 +130,42 @@ func (p *Producer) giveUp(l *lane, why error) {
 func (p *Producer) failBatch(l *lane, b *batch, kind, why error) {
 	keys := make(map[string]struct{}, len(b.entries))
 	for _, e := range b.entries {
-		if e.msg.Key != nil {
-			keys[string(e.msg.Key)] = struct{}{}
+		if key := recordbatch.BodyKey(e.body); key != nil {
+			keys[string(key)] = struct{}{}
 		}
 	}
 	followers := l.takeFollowers(keys)
 	p.log.Warn("kafka: messages not acknowledged", "topic", l.topic, "partition", l.partition,
 		"outcome", kind, "records", len(b.entries), "held_back", len(followers), "cause", why)
-	for _, e := range b.entries {
-		p.settle(l, e, Ack{}, join(kind, why))
-	}
-	for _, e := range followers {
-		p.settle(l, e, Ack{}, join(ErrNotSent, errEarlierFailed))
-	}
+	p.failAll(l, b.entries, join(kind, why))
+	p.failAll(l, followers, join(ErrNotSent, errEarlierFailed))
 }
 
-// settle reports one outcome and makes room for another message.
-func (p *Producer) settle(l *lane, e *entry, ack Ack, err error) {
-	ack.Partition = l.partition
-	size := int64(e.size)
-	e.settle(ack, err)
-	p.room.Release(size)
+// failAll reports one failure of many messages and makes room for others.
+func (p *Producer) failAll(l *lane, entries []*entry, err error) {
+	for _, e := range entries {
+		size := int64(e.size)
+		e.fail(l.topic, l.partition, err)
+		e.ticket.finish(1)
+		p.room.Release(size)
+	}
 }
 
 // rest lets a lane wait before its next attempt. Messages whose time is over
 // are failed, and once nothing is left the lane is idle.
 func (p *Producer) rest(l *lane, why error) {
-	now := time.Now()
+	now := time.Since(p.start)
 	pause := l.failed(why)
 	if p.ctx.Err() != nil {
 		p.abandon(l)
 		return
 	}
-	if l.pending != nil && l.pending.deadline.Before(now.Add(pause)) {
+	if l.pending != nil && l.pending.deadline < now+pause {
 		p.giveUp(l, why)
 	}
-	late := l.takeLate(now)
+	p.failAll(l, l.takeLate(now), join(ErrNotSent, why))
 	if errors.Is(why, ErrAuthentication) {
-		late = append(late, l.takeAll()...) // waiting will not help
-	}
-	for _, e := range late {
-		p.settle(l, e, Ack{}, join(ErrNotSent, why))
+		p.failAll(l, l.takeAll(), join(ErrNotSent, why)) // waiting will not help
 	}
 	p.arm(l, pause)
 }
@@ -220,9 +224,7 @@ func (p *Producer) abandon(l *lane) {
 		}
 		p.failBatch(l, b, kind, ErrClosed)
 	}
-	for _, e := range l.takeAll() {
-		p.settle(l, e, Ack{}, join(ErrNotSent, ErrClosed))
-	}
+	p.failAll(l, l.takeAll(), join(ErrNotSent, ErrClosed))
 	l.mu.Lock()
 	l.state = laneIdle
 	l.mu.Unlock()

@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,11 +20,12 @@ const (
 
 // entry is one message on its way.
 type entry struct {
-	msg      Message
+	body     []byte // key, value and headers as they stand in a record
+	millis   int64  // the record's own time
 	ticket   *ticket
-	index    int // in the ticket
-	size     int // upper bound of its bytes in a batch
-	deadline time.Time
+	index    int           // in the ticket
+	size     int           // upper bound of its bytes in a batch; the room it takes
+	deadline time.Duration // since the producer's start
 	state    atomic.Int32
 }
 
@@ -34,55 +38,59 @@ func (e *entry) take() bool { return e.state.CompareAndSwap(entryWaiting, entryT
 // untake puts an entry back of which not a byte has left.
 func (e *entry) untake() { e.state.Store(entryWaiting) }
 
-// settle reports the outcome. Exactly one call per entry that was taken.
-func (e *entry) settle(ack Ack, err error) {
-	t := e.ticket
-	if err != nil {
-		ack, err = Ack{}, &PublishError{Topic: e.msg.Topic, Partition: ack.Partition, Index: e.index, Err: err}
-	}
-	if t.call != nil {
+// succeed reports the position. The ticket counts it off by finish.
+func (e *entry) succeed(ack Ack) {
+	if e.ticket.call != nil {
 		e.state.Store(entrySettled)
-		t.call(ack, err)
+		e.ticket.call(ack, nil)
 		return
 	}
-	t.outcomes[e.index] = outcome{ack, err}
-	e.state.Store(entrySettled) // publishes the outcome to a caller that gives up right now
-	t.finish(1)
+	e.ticket.acks[e.index] = ack
+	e.state.Store(entrySettled) // makes the ack visible to a caller that gives up right now
+}
+
+// fail reports why there is no position. The ticket counts it off by finish.
+func (e *entry) fail(topic string, partition int32, err error) {
+	t, failure := e.ticket, &PublishError{Topic: topic, Partition: partition, Index: e.index, Err: err}
+	if t.call != nil {
+		e.state.Store(entrySettled)
+		t.call(Ack{}, failure)
+		return
+	}
+	t.mu.Lock()
+	t.failed = append(t.failed, failure)
+	t.mu.Unlock()
+	e.state.Store(entrySettled)
 }
 
 // ticket is what the caller of one publish waits with.
 type ticket struct {
-	entries  []entry
-	outcomes []outcome
-	left     atomic.Int64
-	done     chan struct{}
-	call     func(Ack, error) // instead of all of the above but entries
-}
+	entries []entry
+	call    func(Ack, error) // of PublishAsync, instead of all below
 
-// outcome is what became of one message.
-type outcome struct {
-	ack Ack
-	err error
+	acks []Ack
+	left atomic.Int64
+	done chan struct{}
+	free func() // called when all have settled, or never
+
+	mu     sync.Mutex
+	failed []*PublishError
 }
 
 func newTicket(n int) *ticket {
-	t := &ticket{entries: make([]entry, n), outcomes: make([]outcome, n), done: make(chan struct{})}
+	t := &ticket{entries: make([]entry, n), acks: make([]Ack, n), done: make(chan struct{})}
 	t.left.Store(int64(n))
 	return t
 }
 
 // finish counts n outcomes off and wakes the caller at the last.
-func (t *ticket) finish(n int64) {
-	if t.left.Add(-n) == 0 {
+func (t *ticket) finish(n int) {
+	if t.call == nil && t.left.Add(-int64(n)) == 0 {
+		if t.free != nil {
+			t.free()
+		}
 		close(t.done)
 	}
-}
-
-// fail gives entry i an outcome without its having been queued.
-func (t *ticket) fail(i int, partition int32, err error) {
-	e := &t.entries[i]
-	e.state.Store(entryTaken)
-	e.settle(Ack{Partition: partition}, err)
 }
 
 // wait returns when every entry has settled, or when ctx ends: entries that are
@@ -100,19 +108,34 @@ func (t *ticket) wait(ctx context.Context, freed func(*entry)) {
 	}
 }
 
-// result says what is known of entry i now. cause is why the caller does not
-// wait any longer, for an entry that has not settled.
-func (t *ticket) result(i int, cause error) (Ack, error) {
-	e := &t.entries[i]
-	lost := func(kind error) (Ack, error) {
-		return Ack{}, &PublishError{Topic: e.msg.Topic, Partition: e.msg.Partition, Index: i, Err: join(kind, cause)}
-	}
-	switch e.state.Load() {
-	case entrySettled:
-		return t.outcomes[i].ack, t.outcomes[i].err
-	case entryWithdrawn:
-		return lost(ErrNotSent)
+// results says what is known of all entries now: the positions, and the failures
+// by index. cause is why the caller does not wait any longer, if it does not.
+func (t *ticket) results(messages []Message, cause error) ([]Ack, []*PublishError) {
+	select {
+	case <-t.done:
+		slices.SortFunc(t.failed, func(a, b *PublishError) int { return cmp.Compare(a.Index, b.Index) })
+		return t.acks, t.failed
 	default:
-		return lost(ErrUnknownOutcome)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	failed := make(map[int]*PublishError, len(t.failed))
+	for _, f := range t.failed {
+		failed[f.Index] = f
+	}
+	acks, out := make([]Ack, len(messages)), []*PublishError(nil)
+	for i := range messages {
+		state := t.entries[i].state.Load()
+		switch m := &messages[i]; {
+		case failed[i] != nil:
+			out = append(out, failed[i])
+		case state == entrySettled:
+			acks[i] = t.acks[i]
+		case state == entryWithdrawn:
+			out = append(out, &PublishError{m.Topic, m.Partition, i, join(ErrNotSent, cause)})
+		default:
+			out = append(out, &PublishError{m.Topic, m.Partition, i, join(ErrUnknownOutcome, cause)})
+		}
+	}
+	return acks, out
 }
