@@ -1,0 +1,23 @@
+package roles
+
+import (
+	"log/slog"
+
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/daemon"
+)
+
+// kafkaOf turns the settings into what every client of the log takes.
+func kafkaOf(c daemon.Kafka, log *slog.Logger) stream.Config {
+	return stream.Config{
+		Brokers: c.Brokers, ClientID: c.ClientID, DialTimeout: c.DialTimeout, Logger: log,
+		TLS: stream.TLSConfig{
+			Enabled: c.TLS.Enabled, CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile,
+			ServerName: c.TLS.ServerName,
+		},
+		SASL: stream.SASLConfig{
+			Mechanism: c.SASL.Mechanism, Username: c.SASL.Username,
+			Password: c.SASL.Password, PasswordFile: c.SASL.PasswordFile,
+		},
+	}
+}
