@@ -78,13 +78,22 @@ func (s Shape) masks() (must, never mask) {
 	return must | mandatory, never
 }
 
+// shapes are the masks of all types, by their number; never written.
+var shapes = func() (table []struct{ must, never mask }) {
+	for _, t := range append([]events.Type{0}, events.Types()...) {
+		must, never := ShapeOf(t).masks()
+		table = append(table, struct{ must, never mask }{must, never})
+	}
+	return table
+}()
+
 // check holds the attributes of an event to the shape of its type.
 func (a *attributes) check(t events.Type) error {
-	must, never := ShapeOf(t).masks()
-	if missing := must &^ a.has; missing != 0 {
+	shape := &shapes[t]
+	if missing := shape.must &^ a.has; missing != 0 {
 		return refuse(MissingAttribute, first(missing))
 	}
-	if extra := never & a.has; extra != 0 {
+	if extra := shape.never & a.has; extra != 0 {
 		return refuse(ExtraAttribute, first(extra))
 	}
 	const redriven mask = 1<<firstPosition | 1<<firstTime

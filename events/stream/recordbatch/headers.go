@@ -24,6 +24,28 @@ func (h Headers) Len() int { return h.n }
 // Next takes the first header off and returns views of its key and value; a null value is nil, an empty
 // one is not. It returns nil, nil when none is left.
 func (h *Headers) Next() (key, value []byte) {
+	raw := h.raw
+	if len(raw) == 0 || raw[0]&longOrNull != 0 {
+		return h.nextLong()
+	}
+	k := 1 + int(raw[0]>>1)
+	if k >= len(raw) || raw[k]&longOrNull != 0 {
+		return h.nextLong()
+	}
+	v := k + 1 + int(raw[k]>>1)
+	if v > len(raw) || h.n == 0 {
+		return h.nextLong()
+	}
+	h.raw, h.n = raw[v:], h.n-1
+	return raw[1:k:k], raw[k+1 : v : v]
+}
+
+// longOrNull are the bits of a length's first byte by which it is not a plain length below 64, as nearly
+// all are: more bytes follow, or it is negative.
+const longOrNull = 0x81
+
+// nextLong is Next for any lengths.
+func (h *Headers) nextLong() (key, value []byte) {
 	if h.n == 0 {
 		return nil, nil
 	}
