@@ -33,7 +33,7 @@ func (r *RedisServer) Replica(t testing.TB) *RedisServer {
 	require.NoError(t, err)
 	cl := replica.Client(t)
 	require.NoError(t, r.Client(t).ConfigSet(t.Context(), "repl-diskless-sync-delay", "0").Err()) // five seconds by default
-	require.NoError(t, cl.SlaveOf(t.Context(), host, port).Err())
+	require.NoError(t, cl.ReplicaOf(t.Context(), host, port).Err())
 	require.Eventually(t, func() bool {
 		status := cl.InfoMap(t.Context(), "replication").Item("Replication", "master_link_status")
 		return status == "up"
@@ -45,7 +45,7 @@ func (r *RedisServer) Replica(t testing.TB) *RedisServer {
 // are lost.
 func (r *RedisServer) Promote(t testing.TB) {
 	t.Helper()
-	require.NoError(t, r.Client(t).SlaveOf(t.Context(), "NO", "ONE").Err())
+	require.NoError(t, r.Client(t).ReplicaOf(t.Context(), "NO", "ONE").Err())
 }
 
 // Pause stops the server in its tracks for as long as during runs: connections stay open, and nothing is answered.
