@@ -92,7 +92,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		}
 		request := identity(e.Request.Source, e.Request.ID)
 		for c := range e.Purposes.Codes() {
-			total = max(total, l.use(consentGate+gateKey(c)).refuse(request, &l.past))
+			total = max(total, l.refuse(consentGate+gateKey(c), request))
 		}
 	case Blocked, Unblocked:
 		total = r.block(l, e, d)

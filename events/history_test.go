@@ -205,7 +205,7 @@ func (w world) hold(t *testing.T, property func(t failer, log []record)) {
 
 // manyHistories keeps one property well under a second. The rarest of the
 // mutations in docs/order-rule.md shows in one history of some thousands.
-const manyHistories = 20_000
+const manyHistories = 5_000
 
 // failer is what a property says no with.
 type failer interface {

@@ -49,10 +49,27 @@ func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
 		return g.open(d, &gate{}, &l.past, uncertainty)
 	}
 	result := g.open(d, erasure, &l.past, uncertainty)
-	if !k.isBlock() && !erasure.isOpen() {
-		erasure.opened = g.opened
+	if !k.isBlock() {
+		erasure.knowAgain(g)
 	}
 	return result
+}
+
+// refuse lifts what a request restricts, for one gate.
+func (l *ledger) refuse(k gateKey, request uint64) effect {
+	g := l.use(k)
+	result := g.refuse(request, &l.past)
+	if erasure := l.find(erasureGate); erasure != nil {
+		erasure.knowAgain(g)
+	}
+	return result
+}
+
+// knowAgain opens the gate of the erasure when another has opened since.
+func (g *gate) knowAgain(other *gate) {
+	if !g.isOpen() && other.isOpen() {
+		g.opened = other.opened
+	}
 }
 
 // enter starts the log of another generation: places of the old one come

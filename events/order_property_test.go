@@ -108,3 +108,52 @@ func TestAllowedOnlyByWhatWasDecidedAfterEveryRestriction(t *testing.T) {
 		})
 	})
 }
+
+// The first key, whatever the clocks say: a redriven permission keeps its first
+// place, so it never beats a restriction that came after that place.
+func TestRedrivenPermissionNeverBeatsWhatCameAfterItsFirstPlace(t *testing.T) {
+	r := SeedRules()
+	noCopies := wild // a copy that was never parked has a place of its own
+	noCopies.copies, noCopies.relaid = false, false
+	noCopies.hold(t, func(t failer, log []record) {
+		t.Helper()
+		var stops []*record
+		foldLog(r, log, func(before, after State, e *record, out Outcome) {
+			opened := r.Standing(after).Allowed &^ r.Standing(before).Allowed
+			if e.Type == Granted && !e.First.IsZero() {
+				for _, stop := range stops {
+					if stop.Logged.Position.Offset > e.First.Position.Offset {
+						require.Zero(t, opened&stop.Purposes, "%v beat %v", e, stop)
+					}
+				}
+			}
+			if e.Type == Withdrawn && e.First.IsZero() && out.Verdict == Applied {
+				stops = append(stops, e)
+			}
+		})
+	})
+}
+
+// The second key counts append times too, so a clock that runs ahead gains
+// nothing: whatever it says, a permission of another source opens only if it
+// was appended later than the restriction by more than the uncertainty.
+func TestClockAheadGainsNothing(t *testing.T) {
+	r := SeedRules()
+	wild.hold(t, func(t failer, log []record) {
+		t.Helper()
+		var stops []*record
+		foldLog(r, log, func(before, after State, e *record, out Outcome) {
+			opened := r.Standing(after).Allowed &^ r.Standing(before).Allowed
+			if e.Type == Granted {
+				for _, stop := range stops {
+					if stop.Source != e.Source && e.Logged.Appended <= stop.Logged.Appended+r.Uncertainty() {
+						require.Zero(t, opened&stop.Purposes, "%v beat %v", e, stop)
+					}
+				}
+			}
+			if e.Type == Withdrawn && e.First.IsZero() && out.Verdict == Applied {
+				stops = append(stops, e)
+			}
+		})
+	})
+}

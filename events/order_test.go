@@ -170,3 +170,45 @@ func TestOddTextsAndTimesKeepTheStateReadable(t *testing.T) {
 		require.True(t, r.Decide(s, "research").Allowed, "%s: nothing is closed for good", name)
 	}
 }
+
+// A damaged state must be refused or fold on; it must never panic a consumer.
+func TestDamagedStateIsRefusedOrFoldsOn(t *testing.T) {
+	r := SeedRules()
+	refusable := told(WithdrawalRequested, "web", "r", partners, 1, 2_000, 2_001)
+	accepted := told(PolicyAccepted, "web", "p", 0, 2, 3_000, 3_001)
+	accepted.Policy = "2"
+	whole, _ := fold(r, State{}, told(Granted, "web", "g", partners|promotion, 0, 1_000, 1_001), refusable, accepted,
+		told(Withdrawn, "desk", "w", promotion, 3, 4_000, 4_001), told(Granted, "web", "g2", promotion, 4, 5_000, 5_001),
+		told(Withdrawn, "desk", "w2", promotion, 5, 6_000, 6_001))
+	next := []*Event{
+		told(Granted, "web", "g3", partners|promotion, 1<<40, 9_000, 9_001),
+		told(Blocked, "web", "b", 0, 1<<40, 9_000, 9_001),
+	}
+	try := func(bytes []byte) {
+		s, err := ParseState(bytes)
+		if err != nil {
+			require.Zero(t, r.Standing(s).Allowed)
+			return
+		}
+		for _, e := range next {
+			after, out := r.Apply(s, e)
+			if out.Changed {
+				_, err = ParseState(after.Bytes())
+				require.NoError(t, err)
+			}
+		}
+	}
+	good := whole.Bytes()
+	for i := range good {
+		try(good[:i])
+		for _, b := range []byte{0, 1, 0x7f, 0x80, 0xff, good[i] ^ 1, good[i] ^ 0x40} {
+			for width := range min(9, len(good)-i) { // 8 in a row wipe out an id
+				bad := append([]byte{}, good...)
+				for j := range width + 1 {
+					bad[i+j] = b
+				}
+				try(bad)
+			}
+		}
+	}
+}

@@ -67,3 +67,51 @@ func withoutBy(all map[Purpose]Answer) map[Purpose]Answer {
 	}
 	return all
 }
+
+// However the log is cut into batches, between which a state is stored and read
+// back, and from however far back it is read again: the end is the same bytes,
+// and so is every moment at which the reader has caught up.
+func TestReadingAgainChangesNothing(t *testing.T) {
+	r := SeedRules()
+	wild.hold(t, func(t failer, log []record) {
+		t.Helper()
+		at := []State{{}} // after so many records, read once
+		foldLog(r, log, func(_, after State, _ *record, _ Outcome) { at = append(at, after) })
+		var folded []*record
+		for i := range log {
+			if !log[i].poison {
+				folded = append(folded, &log[i])
+			}
+		}
+		var s State
+		for i, back := 0, 0; i < len(folded); i, back = i+1, back*7+i+3 {
+			for j := max(0, i-back%5); j <= i; j++ {
+				s, _ = r.Apply(s, &folded[j].Event)
+			}
+			stored, err := ParseState(s.Bytes())
+			require.NoError(t, err)
+			require.Equal(t, at[i+1], stored)
+			s = stored
+		}
+		for _, e := range folded {
+			s, _ = r.Apply(s, &e.Event)
+		}
+		require.Equal(t, at[len(at)-1], s, "the whole log once more")
+	})
+}
+
+// Equal ledgers have equal bytes: what changed nothing leaves no trace, so it
+// can be left out.
+func TestWhatChangedNothingLeavesNoTrace(t *testing.T) {
+	r := SeedRules()
+	wild.hold(t, func(t failer, log []record) {
+		t.Helper()
+		var told []record
+		full := foldLog(r, log, func(_, _ State, e *record, out Outcome) {
+			if out.Changed {
+				told = append(told, *e)
+			}
+		})
+		require.Equal(t, full, foldLog(r, told, nil))
+	})
+}

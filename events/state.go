@@ -18,6 +18,7 @@ const (
 	offsetLen   = 6 // bytes of the offset in front: 2^48 records a partition
 	stateFormat = 1 // the format byte behind it; raised when the encoding changes
 	timeLen     = 6 // bytes of a moment: enough until the year 10889
+	maxMoment   = 1<<(8*timeLen) - 1
 
 	// maxSources bounds the sources that one subject's decisions name, by the
 	// bits of a decision's first byte. Beyond it a source counts as mixed.

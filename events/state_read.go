@@ -92,6 +92,9 @@ func (r *reader) decision(sources *[maxSources + 1]uint32, base Millis, last int
 	d.Decided = base + Millis(r.uvarint())
 	d.Appended = d.Decided + Millis(r.varint())
 	d.Offset = last - int64(r.uvarint())
+	if d.ID == 0 || uint64(d.Decided) > maxMoment || uint64(d.Appended) > maxMoment || d.Offset < beforeAll || d.Offset > last {
+		r.bad = true // no decision is nobody's, and none lies outside of what can be stored
+	}
 	return d
 }
 
