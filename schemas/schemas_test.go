@@ -1,0 +1,173 @@
+package schemas_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/segmentio/kafka-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cekafka"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/events/stream/recordbatch"
+	"github.com/kelisim/kelisim/schemas"
+)
+
+// compile makes every schema ready, with formats asserted.
+func compile(t *testing.T) map[events.Type]*jsonschema.Schema {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	for _, name := range glob(t, "*.json") {
+		require.NoError(t, c.AddResource(schemas.Base+name, parse(t, read(t, name))))
+	}
+	ready := make(map[events.Type]*jsonschema.Schema)
+	for _, eventType := range events.Types() {
+		text, ok := schemas.ForType(eventType.String())
+		require.True(t, ok, "no schema for %s", eventType)
+		id, _ := parse(t, text).(map[string]any)["$id"].(string)
+		schema, err := c.Compile(id)
+		require.NoError(t, err)
+		ready[eventType] = schema
+	}
+	return ready
+}
+
+// TestExamplesAreValid by the schema of their type.
+func TestExamplesAreValid(t *testing.T) {
+	ready := compile(t)
+	seen := make(map[events.Type]bool)
+	for _, name := range glob(t, "examples/*.json") {
+		t.Run(path.Base(name), func(t *testing.T) {
+			eventType := typeOf(t, name)
+			require.True(t, strings.HasPrefix("io.kelisim."+path.Base(name), eventType.String()+"."), "named by its type")
+			require.NoError(t, ready[eventType].Validate(parse(t, read(t, name))))
+			seen[eventType] = true
+		})
+	}
+	for _, eventType := range events.Types() {
+		require.True(t, seen[eventType], "no example of %s", eventType)
+	}
+}
+
+// TestInvalidExamplesAreRefused by the schema, and those with a wrong attribute
+// by the codec too.
+func TestInvalidExamplesAreRefused(t *testing.T) {
+	ready := compile(t)
+	for _, name := range glob(t, "examples/invalid/*.json") {
+		t.Run(path.Base(name), func(t *testing.T) {
+			text := read(t, name)
+			schema := ready[events.ParseType(parse(t, text).(map[string]any)["type"].(string))]
+			if schema == nil {
+				schema = ready[events.Withdrawn] // of a type that does not exist
+			}
+			require.Error(t, schema.Validate(parse(t, text)))
+
+			_, err := decode(text)
+			if strings.HasPrefix(path.Base(name), "attribute-") {
+				require.ErrorIs(t, err, cloudevent.ErrMalformed)
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// TestExamplesAreGolden: read, written in binary mode, and put back into JSON,
+// each is what it was. The attributes of others do not come back.
+func TestExamplesAreGolden(t *testing.T) {
+	foreign := []string{"traceparent", "dataschema"}
+	for _, name := range glob(t, "examples/*.json") {
+		t.Run(path.Base(name), func(t *testing.T) {
+			want := parse(t, read(t, name)).(map[string]any)
+			for _, attribute := range foreign {
+				delete(want, attribute)
+			}
+			e, err := decode(read(t, name))
+			require.NoError(t, err)
+			m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+			require.NoError(t, err)
+
+			ctx := binding.WithForceStructured(t.Context())
+			var record kafka.Message
+			require.NoError(t, cekafka.WriteMessage(ctx, cekafka.NewMessage(kafkaMessage(m)), &record))
+			got := parse(t, record.Value)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// TestCatalogueOfThePolicyExampleIsTheRules: a published policy carries what the
+// fold runs on.
+func TestCatalogueOfThePolicyExampleIsTheRules(t *testing.T) {
+	e, err := decode(read(t, "examples/policy.published.v1.json"))
+	require.NoError(t, err)
+	var data struct {
+		Uncertainty json.RawMessage `json:"clockUncertaintyMs"`
+		Purposes    json.RawMessage `json:"purposes"`
+	}
+	require.NoError(t, json.Unmarshal(e.Data, &data))
+	text, err := json.Marshal(data)
+	require.NoError(t, err)
+	rules, err := events.ParseRules(text)
+	require.NoError(t, err)
+	require.Equal(t, events.SeedRules(), rules)
+}
+
+// decode reads an event in structured mode, keyed by its partitionkey.
+func decode(text []byte) (e events.Event, err error) {
+	var keyed struct{ Type, PartitionKey string }
+	_ = json.Unmarshal(text, &keyed) // what is no event has no key
+	record := &recordbatch.Record{
+		Key: []byte(keyed.PartitionKey), Value: text,
+		Headers: recordbatch.Headers{}.Append("content-type", []byte("application/cloudevents+json")),
+	}
+	d := cloudevent.Decoder{Rules: events.SeedRules()}
+	if events.ParseType(keyed.Type) == events.PolicyPublished {
+		err = d.DecodePolicy(record, &e)
+	} else {
+		err = d.Decode(record, &e)
+	}
+	return e, err
+}
+
+func kafkaMessage(m stream.Message) kafka.Message {
+	out := kafka.Message{Key: m.Key, Value: m.Value}
+	for _, h := range m.Headers {
+		out.Headers = append(out.Headers, kafka.Header{Key: h.Key, Value: h.Value})
+	}
+	return out
+}
+
+func typeOf(t *testing.T, name string) events.Type {
+	text, _ := parse(t, read(t, name)).(map[string]any)["type"].(string)
+	eventType := events.ParseType(text)
+	require.NotZero(t, eventType, name)
+	return eventType
+}
+
+func glob(t *testing.T, pattern string) []string {
+	names, err := fs.Glob(schemas.FS(), pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	return names
+}
+
+func read(t *testing.T, name string) []byte {
+	text, err := fs.ReadFile(schemas.FS(), name)
+	require.NoError(t, err)
+	return text
+}
+
+func parse(t *testing.T, text []byte) any {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	return v
+}
