@@ -170,6 +170,10 @@ func TestLateTurnOfAnOldOwnerUndoesNothing(t *testing.T) {
 	_, _, suppressed := w.sees(t, "quiz", s)
 	require.True(t, suppressed)
 	require.Equal(t, 1, w.acted.Late)
+
+	w.agrees(t, s) // waits for its action now, and is newer than the late turn too
+	require.NoError(t, w.action.Act(ctx(), w.Slot, []consumers.Turn{late}))
+	require.Equal(t, 2, w.acted.Late)
 }
 
 func TestMarksOfWhatWasActedOnDoNotPileUp(t *testing.T) {

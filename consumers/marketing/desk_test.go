@@ -48,6 +48,9 @@ func TestDoubtRefusesUntilTheActionIsDone(t *testing.T) {
 	got, err := w.desk.Admit(ctx(), "quiz", s)
 	require.NoError(t, err)
 	require.Equal(t, marketing.Admission{Doubted: 1}, got)
+	got, err = w.desk.Schedule(ctx(), "quiz", time.UnixMilli(0), s)
+	require.NoError(t, err)
+	require.Equal(t, marketing.Admission{Doubted: 1}, got)
 
 	w.Drain(t, w.action)
 	m, err = w.desk.Member(ctx(), "quiz", s)

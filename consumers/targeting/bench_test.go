@@ -1,0 +1,34 @@
+package targeting_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
+	"github.com/kelisim/kelisim/consumers/targeting"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+func BenchmarkAct(b *testing.B) {
+	for _, number := range []int{0, 20, 200} {
+		b.Run(fmt.Sprintf("segments=%d", number), func(b *testing.B) {
+			client := testenv.Redis(b).Client(b)
+			all := slotstest.Slots(targeting.Name, 1)
+			engine := slotstest.NewEngine(client, all[0])
+			desk, err := targeting.Open(client, all)
+			require.NoError(b, err)
+			people := slotstest.Subjects(10_000)
+			for n := range number {
+				name := fmt.Sprintf("segment-%d", n)
+				require.NoError(b, desk.Register(b.Context(), name, targeting.Purposes()[n%3]))
+				_, err := desk.Join(b.Context(), name, people...)
+				require.NoError(b, err)
+			}
+			action, err := targeting.New(client, engine.Rules, nil)
+			require.NoError(b, err)
+			engine.BenchmarkAct(b, action, targeting.Purposes(), client)
+		})
+	}
+}
