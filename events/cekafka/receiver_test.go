@@ -142,6 +142,45 @@ func TestRefusedMessageHoldsTheCommit(t *testing.T) {
 	require.Equal(t, []int64{0, 1, 2}, log.committed)
 }
 
+// TestCommitsOfAnOldAssignmentAreLeftOut: the partition may be another's by now,
+// and further on.
+func TestCommitsOfAnOldAssignmentAreLeftOut(t *testing.T) {
+	log := newMemoryLog(at(5), at(5))
+	r := cekafka.NewReceiver(log)
+	old, again := receive(t, r), receive(t, r)
+	require.NoError(t, old.Finish(nil))
+	require.Empty(t, log.committed)
+	require.NoError(t, again.Finish(nil))
+	require.Equal(t, []int64{5}, log.committed)
+}
+
+// TestCommitsOfManyGoroutinesMoveForward, also when one is slow.
+func TestCommitsOfManyGoroutinesMoveForward(t *testing.T) {
+	const n = 400
+	log := newMemoryLog()
+	for i := range n {
+		log.arrived <- at(int64(i))
+	}
+	r := cekafka.NewReceiver(log)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range n / 8 {
+				m, err := r.Receive(t.Context())
+				if err == nil {
+					err = m.Finish(nil)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.IsIncreasing(t, log.committed)
+	require.Equal(t, int64(n-1), log.committed[len(log.committed)-1])
+}
+
 // TestFailedCommitIsReportedAndMadeUpForByTheNext.
 func TestFailedCommitIsReportedAndMadeUpForByTheNext(t *testing.T) {
 	log := newMemoryLog(at(0), at(1))

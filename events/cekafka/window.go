@@ -11,10 +11,11 @@ import (
 type window struct {
 	mu      sync.Mutex
 	entries *list.List // of *entry
-	last    int64
+	last    int64      // offset that was added
+	free    int64      // offset up to which all are done
 	closed  bool
 
-	committing sync.Mutex
+	committing chan struct{} // holds the one right to commit
 	committed  int64
 }
 
@@ -23,7 +24,9 @@ type entry struct {
 	done   bool
 }
 
-func newWindow() *window { return &window{entries: list.New(), last: -1, committed: -1} }
+func newWindow() *window {
+	return &window{entries: list.New(), last: -1, free: -1, committing: make(chan struct{}, 1), committed: -1}
+}
 
 // follows says whether an offset continues the window.
 func (w *window) follows(offset int64) bool {
@@ -47,17 +50,18 @@ func (w *window) close() {
 }
 
 // done marks an element and, if the front of the window has become free, has
-// the last offset of that front committed.
+// it committed.
 func (w *window) done(e *list.Element, commit func(offset int64) error) error {
-	offset, free := w.release(e)
-	if !free {
+	if !w.release(e) {
 		return nil
 	}
-	// One commit at a time, and never a lower one after a higher one. Not under
-	// mu: while the brokers are slow, records are still received.
-	w.committing.Lock()
-	defer w.committing.Unlock()
-	if offset <= w.committed {
+	// One commit at a time, so that they only move forward, and of all that has
+	// become free meanwhile. Not under mu: while the brokers are slow, records
+	// are still received.
+	w.committing <- struct{}{}
+	defer func() { <-w.committing }()
+	offset := w.freeOffset()
+	if offset == w.committed {
 		return nil
 	}
 	if err := commit(offset); err != nil {
@@ -67,12 +71,19 @@ func (w *window) done(e *list.Element, commit func(offset int64) error) error {
 	return nil
 }
 
-// release marks an element and takes the front off if that has become free.
-func (w *window) release(e *list.Element) (offset int64, free bool) {
+func (w *window) freeOffset() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.free
+}
+
+// release marks an element and says whether the front of the window has become
+// free by it.
+func (w *window) release(e *list.Element) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return 0, false
+		return false
 	}
 	e.Value.(*entry).done = true
 	if before := e.Prev(); before != nil && before.Value.(*entry).done {
@@ -83,8 +94,9 @@ func (w *window) release(e *list.Element) (offset int64, free bool) {
 		e = next
 	}
 	if e != w.entries.Front() {
-		return 0, false
+		return false
 	}
+	w.free = e.Value.(*entry).offset
 	w.entries.Remove(e)
-	return e.Value.(*entry).offset, true
+	return true
 }

@@ -69,6 +69,10 @@ func TestWriteKeepsWhatIsNotTheEvents(t *testing.T) {
 	require.Len(t, record.Headers, 2+4)
 	require.NotContains(t, headersOf(record), "CE_old")
 	require.NotContains(t, headersOf(record), "Content-Type")
+
+	require.NoError(t, cekafka.WriteMessage(binding.WithForceStructured(t.Context()), binding.ToMessage(&e), &record))
+	require.Equal(t, foreign, record.Headers[0])
+	require.Len(t, record.Headers, 2+1)
 }
 
 // TestFailedWriteLeavesTheRecordAlone.

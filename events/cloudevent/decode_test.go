@@ -1,6 +1,7 @@
 package cloudevent
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -191,6 +192,9 @@ func TestStructuredModeGoesByTheContentTypeAlone(t *testing.T) {
 			require.Equal(t, "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c11", e.ID)
 		})
 	}
+	lacking := strings.Replace(value, `,"purposes":"promotion,research"`, "", 1)
+	beside := []pair{{"ce_purposes", "surveys"}, {"content-type", "application/cloudevents+json"}}
+	requireReason(t, MissingAttribute, decoder().Decode(recordOf(person, lacking, beside), &e))
 	twice := []pair{{"content-type", "application/cloudevents+json"}, {"content-type", "application/cloudevents+json"}}
 	requireReason(t, cekafka.DuplicateAttribute, decoder().Decode(recordOf(person, value, twice), &e))
 	old := []pair{{"content-type", "application/cloudevents+json"}}

@@ -145,6 +145,10 @@ func TestEncodeRefusesWhatNobodyCouldRead(t *testing.T) {
 		{"policy version with a blank", func(e *events.Event) { e.Policy = "of today" }, cekafka.BadValue},
 		{"policy version too long", func(e *events.Event) { e.Policy = events.PolicyVersion(strings.Repeat("v", 65)) }, cekafka.BadValue},
 		{"a request", func(e *events.Event) { e.Request = events.Ref{Source: "/s", ID: "1"} }, ExtraAttribute},
+		{"a request that is not UTF-8", func(e *events.Event) {
+			e.Type, e.Request = events.WithdrawalRefused, events.Ref{Source: "/s", ID: "\xff"}
+		}, cekafka.BadUTF8},
+		{"half a request", func(e *events.Event) { e.Type, e.Request = events.WithdrawalRefused, events.Ref{ID: "1"} }, cekafka.BadValue},
 		{"half a stamp", func(e *events.Event) { e.First.Position.Offset = 1 }, cekafka.BadValue},
 		{"no data", func(e *events.Event) { e.Data = nil }, NoData},
 		{"empty data", func(e *events.Event) { e.Data = []byte{} }, NoData},
