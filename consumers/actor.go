@@ -74,8 +74,12 @@ func (a *actor) drain(ctx context.Context, p *partition) error {
 		err := a.insist(ctx, "act", func() error {
 			epoch := p.epoch.Load()
 			err := a.act(ctx, p.id, epoch, &more)
-			if errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch {
+			switch {
+			case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch:
 				return nil // we claimed it anew ourselves meanwhile: once more
+			case errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
+				more = false // flushed, or as good as: the reader finds out, reads again and wakes us
+				return nil
 			}
 			return err
 		})

@@ -106,12 +106,26 @@ func New(cfg Config) (*Consumer, error) {
 // Run consumes until ctx ends. It returns nil then, and an error only when it
 // cannot go on at all.
 func (c *Consumer) Run(ctx context.Context) error {
-	err := c.cfg.Log.Run(ctx, c.session)
-	if ctx.Err() != nil {
-		return nil
+	for {
+		err := c.cfg.Log.Run(ctx, c.session)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !errors.Is(err, cache.ErrFenced):
+			return err
+		}
+		c.log.Warn("another consumer took a partition over; joining the group anew", "in", fencedPause.String(), "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(fencedPause):
+		}
 	}
-	return err
 }
+
+// fencedPause lets the group settle who owns what before a fenced consumer claims
+// anything again.
+const fencedPause = time.Second
 
 // Owned returns how many partitions the consumer has, and whether it is a member
 // of its group at all.
@@ -136,6 +150,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	defer c.owned.Store(-1)
 	defer c.metrics.leave()
 	a := newActor(c, receipts, r.parts)
+	r.wake = a.wake
 	w := &writer{Consumer: c, session: s, actor: a, receipts: receipts, idle: idle, sealed: sealed, again: again}
 
 	group, ctx := errgroup.WithContext(ctx)

@@ -249,17 +249,22 @@ func TestIdlePartitionsStayFresh(t *testing.T) {
 	})
 }
 
-func TestAFencedConsumerLeavesItsSession(t *testing.T) {
+func TestAFencedConsumerJoinsAnewAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		rnd := rand.New(rand.NewPCG(7, 8))
 		b.story(t, rnd, 50, 10)
 		stop := b.start(t)
 		b.waitCaughtUp(t)
-		_, err := b.store.Claim(context.Background(), 0)
+		other, err := b.store.Claim(context.Background(), 0)
 		require.NoError(t, err)
-		<-time.After(3 * time.Second)
-		require.ErrorIs(t, stop(), cache.ErrFenced)
+		b.story(t, rnd, 50, 10)
+		<-time.After(500 * time.Millisecond)
+		require.Less(t, b.mark(0).Next, b.log.end()[0], "wrote to a partition that another one owns")
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		require.Greater(t, b.mark(0).Epoch, other.Epoch)
+		require.NoError(t, stop())
 	})
 }
 

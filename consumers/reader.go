@@ -30,6 +30,7 @@ type reader struct {
 	idle     chan struct{} // from the writer: it can take a window
 	sealed   chan []batch  // to the writer
 	again    chan lost     // from it: partitions to read again
+	wake     func(int32)   // the actor
 
 	events  []events.Event // of one chunk; reused
 	entries []*entry
@@ -296,6 +297,7 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}
+	r.wake(p.id) // what is in the outbox is ours now, whoever put it there
 	return r.session.Seek(p.id, p.next)
 }
 

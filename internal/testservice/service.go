@@ -1,0 +1,158 @@
+// Package testservice runs one of Kelisim's services inside a test, wired as
+// consentd wires it: a Kafka consumer, the engine, a Redis cache, an action.
+//
+// It leaves the servers to internal/testenv. End-to-end tests and benchmarks
+// use it; nothing else imports it.
+package testservice
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+// Topics are what a service reads and writes.
+type Topics struct {
+	Events, Parked, Receipts string
+	Partitions               int32
+}
+
+// NewTopics creates topics with names of their own.
+func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
+	appended := map[string]string{"message.timestamp.type": "LogAppendTime"}
+	return Topics{
+		Events:     broker.Topic(t, testenv.TopicSpec{Name: "events", Partitions: partitions, Config: appended}),
+		Parked:     broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 1}),
+		Receipts:   broker.Topic(t, testenv.TopicSpec{Name: "receipts", Partitions: 1}),
+		Partitions: int32(partitions),
+	}
+}
+
+// Config says what to run and where.
+type Config struct {
+	Service consumers.Service
+	Rules   *events.Rules // nil: the seed rules
+	Kafka   string        // host:port
+	Redis   redis.UniversalClient
+	Topics  Topics
+	Group   string // empty: named after service and topic
+	Buckets int32  // 0: 1024
+	Memory  int    // states in the consumer; 0: the engine's default
+	Logger  *slog.Logger
+}
+
+// Service is a running service.
+type Service struct {
+	Store  *cache.Redis
+	Layout cache.Layout
+
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// Start runs a service until Stop.
+func Start(t testing.TB, cfg Config) *Service {
+	t.Helper()
+	if cfg.Rules == nil {
+		cfg.Rules = events.SeedRules()
+	}
+	if cfg.Group == "" {
+		cfg.Group = cfg.Service.Name + "-" + cfg.Topics.Events
+	}
+	if cfg.Buckets == 0 {
+		cfg.Buckets = cache.DefaultBuckets
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	layout := cache.Layout{
+		Service: cfg.Service.Name, Topic: cfg.Topics.Events, Generation: 1,
+		Partitions: cfg.Topics.Partitions, Buckets: cfg.Buckets,
+	}
+	store, err := cache.NewRedis(ctx, cfg.Redis, layout, cfg.Logger)
+	require.NoError(t, err)
+	conf := stream.Config{Brokers: []string{cfg.Kafka}, Logger: cfg.Logger}
+	log, err := stream.NewConsumer(stream.ConsumerConfig{Config: conf, Group: cfg.Group, Topic: cfg.Topics.Events})
+	require.NoError(t, err)
+	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
+	require.NoError(t, err)
+	consumer, err := consumers.New(consumers.Config{
+		Service: cfg.Service, Rules: cfg.Rules, Generation: 1, Partitions: cfg.Topics.Partitions,
+		Log: consumers.FromStream(log), Decoder: cloudevent.Decoder{Rules: cfg.Rules}, Store: store, Publisher: producer,
+		Slots:       func(p int32) consumers.Slot { return consumers.Slot{Partition: p, Prefix: layout.Prefix(p)} },
+		ParkedTopic: cfg.Topics.Parked, ReceiptsTopic: cfg.Topics.Receipts, Memory: cfg.Memory, Logger: cfg.Logger,
+	})
+	require.NoError(t, err)
+	s := &Service{Store: store, Layout: layout, cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		err := consumer.Run(ctx)
+		_ = producer.Close(context.Background())
+		s.ended <- err
+	}()
+	return s
+}
+
+// Stop ends the service in order and fails the test if it did not.
+func (s *Service) Stop(t testing.TB) {
+	t.Helper()
+	s.cancel()
+	require.NoError(t, <-s.ended)
+}
+
+// Marks returns where every partition stands.
+func (s *Service) Marks() []cache.Mark { return Marks(s.Store, s.Layout) }
+
+// Marks reads where every partition of a cache stands, as one who owns none.
+func Marks(store *cache.Redis, layout cache.Layout) []cache.Mark {
+	proofs := make([]cache.Proof, layout.Partitions)
+	for p := range proofs {
+		proofs[p].Partition = int32(p)
+	}
+	marks := make([]cache.Mark, len(proofs))
+	for i, r := range store.Refresh(context.Background(), proofs) {
+		marks[i] = r.Mark
+	}
+	return marks
+}
+
+// Wait returns how long it took until n events were decided, and until all of
+// them were acted on.
+func (s *Service) Wait(t testing.TB, n int64) (decided, acted time.Duration) {
+	t.Helper()
+	began := time.Now()
+	for {
+		var next, done int64
+		for _, m := range s.Marks() {
+			next, done = next+m.Next, done+m.Acted
+		}
+		if next >= n && decided == 0 {
+			decided = time.Since(began)
+		}
+		if next >= n && done >= n {
+			return decided, time.Since(began)
+		}
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			require.NoError(t, err, "the service ended")
+			t.Fatal("the service ended")
+		case <-time.After(2 * time.Millisecond):
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("of %d events %d decided and %d acted on after %v", n, next, done, patience)
+		}
+	}
+}
+
+// patience is how long a service may take for what a test gives it; a million
+// events take seconds.
+const patience = 3 * time.Minute
