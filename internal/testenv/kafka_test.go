@@ -2,6 +2,7 @@ package testenv_test
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -84,6 +85,25 @@ func TestThreeNodesSurviveTheLossOfOne(t *testing.T) {
 	b.MoveLeader(t, topic, 0, 2)
 	require.EqualValues(t, 2, leader(t, b, topic))
 	require.Len(t, consume(t, b, topic, 2), 2)
+}
+
+func TestStoppedNodeClosesItsConnections(t *testing.T) {
+	b := testenv.StartKafka(t, testenv.KafkaConfig{Brokers: 2})
+	conn, err := net.Dial("tcp", b.Addrs()[1])
+	require.NoError(t, err)
+	defer conn.Close()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := conn.Read(make([]byte, 1))
+		answered <- err
+	}()
+	b.Stop(t, 1)
+	select {
+	case err := <-answered:
+		require.Error(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the connection outlives its node")
+	}
 }
 
 func leader(t *testing.T, b *testenv.Broker, topic string) int32 {
