@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -69,6 +70,11 @@ func (r *Redis) Claim(ctx context.Context, partition int32) (Mark, error) {
 		return Mark{}, err
 	}
 	mark, err := r.mark(ctx, r.scripts.claim, partition, 0)
+	if errors.Is(err, ErrDamaged) {
+		if err = r.heal(ctx, partition); err == nil {
+			mark, err = r.mark(ctx, r.scripts.claim, partition, 0)
+		}
+	}
 	if err != nil {
 		return Mark{}, fmt.Errorf("claim: %w", err)
 	}

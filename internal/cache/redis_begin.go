@@ -97,13 +97,14 @@ func (s *survey) take(bucket int32, fields map[string]string) (strange []string)
 	return slices.Clip(strange)
 }
 
-// heal removes outbox and held when they are of another type: scripts would
-// fail on them for ever.
+// heal removes the partition's keys that are of another type: scripts would fail
+// on them for ever.
 func (r *Redis) heal(ctx context.Context, partition int32) error {
 	prefix := r.layout.Prefix(partition)
 	for name, probe := range map[string]func(string) error{
-		outboxName: func(key string) error { return r.client.ZCard(ctx, key).Err() },
-		heldName:   func(key string) error { return r.client.HLen(ctx, key).Err() },
+		positionName: func(key string) error { return r.client.HLen(ctx, key).Err() },
+		outboxName:   func(key string) error { return r.client.ZCard(ctx, key).Err() },
+		heldName:     func(key string) error { return r.client.HLen(ctx, key).Err() },
 	} {
 		err := classify(probe(prefix + name))
 		if errors.Is(err, ErrDamaged) {

@@ -29,7 +29,7 @@ func classify(err error) error {
 	switch kind, _, _ := strings.Cut(text, " "); {
 	case kind == "OOM":
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case kind == "WRONGTYPE":
+	case strings.Contains(text, "WRONGTYPE "): // wrapped, if it comes out of a script
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	default:
 		for _, known := range unavailable {

@@ -29,7 +29,9 @@ func connect(t testing.TB, addrs ...string) redis.UniversalClient {
 }
 
 func open(t testing.TB, client redis.UniversalClient) *cache.Redis {
-	store, err := cache.NewRedis(t.Context(), client, cachetest.Layout(), slog.New(slog.DiscardHandler))
+	store, err := cache.NewRedis(t.Context(), client, cachetest.Layout(), silent())
 	require.NoError(t, err)
 	return store
 }
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -22,7 +22,8 @@ local function larger(a, b)
 end
 
 local function reply(code, skipped)
-  local first = call('ZRANGE', OUTBOX, 0, 0, 'WITHSCORES')
+  local first = redis.pcall('ZRANGE', OUTBOX, 0, 0, 'WITHSCORES')
+  if first.err then torn = true end -- of another type: only a fresh start helps
   return {code, time[1], time[2], epoch or '', applied or '', torn and '1' or '', first[2] or '',
     receipted, fresh, digest, top, whole(skipped or 0)}
 end

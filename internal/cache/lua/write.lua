@@ -37,7 +37,7 @@ if proofs ~= '' then
     local stored = call('HGET', KEYS[3 + i], ARGV[13 + 2 * i])
     stored = stored and number(stored, 1) or -1
     if stored == prev then
-      delta = delta + number(proofs, at + 6)
+      delta = (delta + number(proofs, at + 6)) % 281474976710656 -- at each step: a double holds 2^53
     elseif stored >= new then
       skip[i], skipped = true, skipped + 1
     else
