@@ -86,7 +86,7 @@ func (n Encoder) readsBack(w *headerWriter, e *events.Event) error {
 		return err
 	}
 	var back events.Event
-	if err := (Decoder{Rules: n.Rules}).fill(&back, &a, e.Data); err != nil {
+	if err := Decoder(n).fill(&back, &a, e.Data); err != nil {
 		return err
 	}
 	switch {
