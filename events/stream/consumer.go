@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -169,6 +170,9 @@ func (m *membership) serve(ctx context.Context, end context.CancelCauseFunc, gen
 	slices.Sort(s.numbers)
 	s.fetcher = newFetcher(c.fetch, m.links, log)
 	s.commits = newCommitter(gen, c.conf.Topic, c.conf.CommitInterval, log, c.conf.Watch.Commit)
+	for p, offset := range s.committed {
+		s.commits.written[int(p)] = offset
+	}
 	log.Info("kafka: session begins", "topic", c.conf.Topic, "partitions", s.numbers)
 	if c.conf.Watch.Rebalance != nil {
 		c.conf.Watch.Rebalance(gen.ID, s.Partitions())
@@ -182,7 +186,10 @@ func (m *membership) serve(ctx context.Context, end context.CancelCauseFunc, gen
 	committed := make(chan struct{})
 	go func() { defer close(committed); s.commits.run(commits) }()
 
+	returned := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { m.awaitHandler(log, returned) })()
 	err := m.handle(ctx, s)
+	close(returned)
 	early := ctx.Err() == nil
 	stop()
 	group.Wait()
@@ -196,6 +203,18 @@ func (m *membership) serve(ctx context.Context, end context.CancelCauseFunc, gen
 		return err
 	}
 	return ErrHandlerReturned
+}
+
+// awaitHandler says so when the handler does not return after the end of its session: the whole group is
+// waiting for it, and will soon go on without this member.
+func (m *membership) awaitHandler(log *slog.Logger, returned <-chan struct{}) {
+	timer := time.NewTimer(m.consumer.conf.RebalanceTimeout / 2)
+	defer timer.Stop()
+	select {
+	case <-returned:
+	case <-timer.C:
+		log.Error("kafka: handler has not returned after its session ended", "topic", m.consumer.conf.Topic)
+	}
 }
 
 // watchPartitions ends the session when the topic has another number of partitions than when the group

@@ -132,3 +132,24 @@ func fillStandard(b *testing.B, broker *testenv.Broker, topic string) {
 	}
 	require.NoError(b, cl.Flush(b.Context()))
 }
+
+// BenchmarkIdle holds a group member of 64 partitions in which nothing happens, and reports what that
+// takes of one core; embedded, the broker's part is in it.
+func BenchmarkIdle(b *testing.B) {
+	const idle = 5 * time.Second
+	broker := testenv.Kafka(b)
+	topic := broker.Topic(b, testenv.TopicSpec{Name: "idle", Partitions: 64})
+	for b.Loop() {
+		l := newLedger()
+		m := join(b, broker, stream.ConsumerConfig{
+			Group: topic, Topic: topic, MaxWait: 500 * time.Millisecond,
+			SessionTimeout: 6 * time.Second, HeartbeatInterval: 500 * time.Millisecond,
+		}, l.handle("idle"))
+		l.awaitAssigned(b, map[string]int{"idle": 64})
+		<-time.After(time.Second) // until it is idle
+		before := cpuTime(b)
+		<-time.After(idle)
+		b.ReportMetric(100*float64(cpuTime(b)-before)/float64(idle), "%core")
+		require.NoError(b, m.stop())
+	}
+}

@@ -39,9 +39,11 @@ func (s *script) broker(t *testing.T, partitions int) (*testenv.Broker, string) 
 		req := r.(*kmsg.FetchRequest)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, p := range req.Topics[0].Partitions {
-			if p.Partition == 0 {
-				s.asked = append(s.asked, p.FetchOffset)
+		for _, asked := range req.Topics {
+			for _, p := range asked.Partitions {
+				if p.Partition == 0 {
+					s.asked = append(s.asked, p.FetchOffset)
+				}
 			}
 		}
 		if len(s.steps) == 0 {
@@ -355,4 +357,91 @@ func TestBrokerThatNeverAnswersIsNoticedAndClosingDoesNotWaitForIt(t *testing.T)
 	close(block)
 	b.Stop(t)
 	goleak.VerifyNone(t, ignore)
+}
+
+func TestIdlePartitionsAreSilentAndFreshAllTheSame(t *testing.T) {
+	const partitions = 8
+	b := testenv.StartKafka(t, testenv.KafkaConfig{})
+	topic := b.Topic(t, testenv.TopicSpec{Name: "idle", Partitions: partitions})
+	var mu sync.Mutex
+	var named []int
+	b.Fake().ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		n := 0
+		for _, asked := range r.(*kmsg.FetchRequest).Topics {
+			n += len(asked.Partitions)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		named = append(named, n)
+		return nil, nil, false
+	})
+	cl := writer(t, b)
+	write(t, cl, topic, partitions, 0, 3)
+	r := reader(t, b, topic)
+	require.NoError(t, r.Start(t.Context(), earliest(partitions)))
+	got := seen{}
+	readAll(t, r, got, 3*partitions)
+	quiet := 0
+	for quiet < 3 { // until the positions are at the end, and then some
+		f, err := r.Poll(t.Context())
+		require.NoError(t, err)
+		if f.Records() == 0 {
+			quiet++
+		}
+		require.Len(t, f.Batches, partitions, "the silent ones too")
+		for _, batch := range f.Batches {
+			require.Equal(t, [4]int64{3, 3, 3, 0}, [4]int64{batch.Next, batch.HighWatermark, batch.LastStable, batch.LogStart})
+		}
+		f.Release()
+	}
+	mu.Lock()
+	require.Equal(t, partitions, named[0])
+	require.Zero(t, named[len(named)-1])
+	mu.Unlock()
+
+	write(t, cl, topic, 1, 3, 4) // partition 0 only
+	for got.count() < 3*partitions+1 {
+		f, err := r.Poll(t.Context())
+		require.NoError(t, err)
+		for _, batch := range f.Batches {
+			require.True(t, batch.CaughtUp())
+		}
+		got.add(f)
+	}
+	require.Equal(t, []string{"0", "1", "2", "3"}, got[0])
+	require.NoError(t, r.Start(t.Context(), map[int32]int64{5: 1})) // a Seek inside the session
+	readAll(t, r, got, 3*partitions+1+2)
+	require.Equal(t, []string{"0", "1", "2", "1", "2"}, got[5])
+	r.Stop(5)
+	write(t, cl, topic, partitions, 4, 5)
+	readAll(t, r, got, 3*partitions+1+2+partitions-1)
+	require.Len(t, got[5], 5, "a stopped partition is forgotten")
+}
+
+func TestBrokerThatForgotTheFetchSessionIsToldAgain(t *testing.T) {
+	const forgotten, wrongEpoch = 70, 71
+	s := &script{}
+	b, topic := s.broker(t, 2)
+	fail := func(code int16) func(*kmsg.FetchRequest) *kmsg.FetchResponse {
+		return func(req *kmsg.FetchRequest) *kmsg.FetchResponse {
+			res := req.ResponseKind().(*kmsg.FetchResponse)
+			res.ErrorCode = code
+			return res
+		}
+	}
+	cl := writer(t, b)
+	s.steps = append(s.steps, nil, nil, fail(forgotten), nil, nil, fail(wrongEpoch), nil)
+	lost := make(chan error, 10)
+	r := reader(t, b, topic, func(c *stream.ReaderConfig) {
+		c.MaxWait = 10 * time.Millisecond
+		c.Watch.Lost = func(_ int32, err error) { lost <- err }
+	})
+	require.NoError(t, r.Start(t.Context(), earliest(2)))
+	got := seen{}
+	for i := range 10 {
+		write(t, cl, topic, 2, i, i+1)
+		readAll(t, r, got, 2*(i+1))
+	}
+	got.requireCounted(t, 2, 10)
+	require.Empty(t, lost, "no connection was given up for it")
 }

@@ -27,7 +27,7 @@ func TestFollowersDoNotAnswerForTheirLeader(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond)
 
 	code := func(node int32, version int16) int16 {
-		body := appendFetchRequest(nil, topic, 100, 1<<20, []asked{{partition: 0, maxBytes: 1 << 20}})
+		body := appendFetchRequest(nil, topic, 100, 1<<20, &fetchSession{send: []asked{{partition: 0, maxBytes: 1 << 20}}})
 		if version > fetchVersion {
 			body = appendString(body, "") // rack
 		}

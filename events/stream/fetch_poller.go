@@ -28,7 +28,8 @@ type poller struct {
 	broker    int32
 	blocked   atomic.Bool             // waits for Poll to take what it has
 	interrupt context.CancelCauseFunc // ends the wait for the answer; guarded by the fetcher's mutex
-	asked     []asked                 // of the request under way
+	asked     []asked                 // by the request under way, named in it or not
+	session   fetchSession
 	decoder   *recordbatch.Decoder
 	body      []byte
 	faults    []*Fetch
@@ -43,7 +44,8 @@ func (f *fetcher) poll(ctx context.Context, p *poller) {
 			return
 		}
 		switch {
-		case errors.Is(err, errInterrupted):
+		case errors.Is(err, errInterrupted), isForgotten(err) && p.session.epoch != 0:
+			p.session.begin()
 			continue
 		case err != nil:
 			f.lose(ctx, p, err)
@@ -64,7 +66,8 @@ func (f *fetcher) ask(ctx context.Context, p *poller) (*Fetch, error) {
 	}
 	fetch := f.empty()
 	wait := int32(f.conf.MaxWait / time.Millisecond)
-	p.body = appendFetchRequest(p.body[:0], f.conf.Topic, wait, f.conf.MaxFetchBytes, p.asked)
+	p.session.plan(p.asked)
+	p.body = appendFetchRequest(p.body[:0], f.conf.Topic, wait, f.conf.MaxFetchBytes, &p.session)
 	x := &exchange{
 		ctx: ctx, node: p.broker, api: protocol.Fetch, version: fetchVersion, clientID: f.links.conf.clientID(),
 		body: p.body, wait: f.conf.MaxWait, limit: f.conf.MaxFrameBytes, frame: fetch.frame,
@@ -83,14 +86,23 @@ func (f *fetcher) ask(ctx context.Context, p *poller) (*Fetch, error) {
 // decode turns the answer into batches and notes what each partition said.
 func (f *fetcher) decode(p *poller, x *Fetch) error {
 	p.faults = p.faults[:0]
-	err := parseFetchResponse(x.frame, f.conf.Topic, func(a *answered) {
+	session, err := parseFetchResponse(x.frame, f.conf.Topic, func(a *answered) {
 		for _, q := range p.asked {
 			if q.partition == a.partition {
+				p.session.hear(a)
 				f.take(p, x, q, a)
 				return
 			}
 		}
 	})
+	if err == nil {
+		p.session.answered(session)
+		for _, q := range p.asked {
+			if a, ok := p.session.silent(q.partition); ok {
+				f.take(p, x, q, a)
+			}
+		}
+	}
 	x.cut()
 	return err
 }

@@ -28,27 +28,40 @@ type asked struct {
 	turn      uint64
 }
 
-// appendFetchRequest writes the body of a fetch request, version 10, without a fetch session.
-func appendFetchRequest(b []byte, topic string, waitMillis, maxBytes int32, parts []asked) []byte {
+// appendFetchRequest writes the body of a fetch request, version 10, inside a fetch session.
+func appendFetchRequest(b []byte, topic string, waitMillis, maxBytes int32, s *fetchSession) []byte {
 	be := binary.BigEndian
 	b = be.AppendUint32(b, ^uint32(0)) // replica: a consumer
 	b = be.AppendUint32(b, uint32(waitMillis))
 	b = be.AppendUint32(b, 1) // min bytes: answer as soon as there is anything
 	b = be.AppendUint32(b, uint32(maxBytes))
 	b = append(b, readCommitted)
-	b = be.AppendUint32(b, 0)          // session id: none
-	b = be.AppendUint32(b, ^uint32(0)) // session epoch: none
-	b = be.AppendUint32(b, 1)          // topics
-	b = appendString(b, topic)
-	b = be.AppendUint32(b, uint32(len(parts)))
-	for _, p := range parts {
+	b = be.AppendUint32(b, uint32(s.id))
+	b = be.AppendUint32(b, uint32(s.epoch))
+	b = appendTopics(b, topic, len(s.send))
+	for _, p := range s.send {
 		b = be.AppendUint32(b, uint32(p.partition))
 		b = be.AppendUint32(b, ^uint32(0)) // current leader epoch: not checked
 		b = be.AppendUint64(b, uint64(p.offset))
 		b = be.AppendUint64(b, ^uint64(0)) // log start offset: only followers have one
 		b = be.AppendUint32(b, uint32(p.maxBytes))
 	}
-	return be.AppendUint32(b, 0) // forgotten topics
+	b = appendTopics(b, topic, len(s.gone))
+	for _, p := range s.gone {
+		b = be.AppendUint32(b, uint32(p))
+	}
+	return b
+}
+
+// appendTopics writes an array of topics, of one or none, up to the elements of its array of n partitions.
+func appendTopics(b []byte, topic string, n int) []byte {
+	be := binary.BigEndian
+	if n == 0 {
+		return be.AppendUint32(b, 0)
+	}
+	b = be.AppendUint32(b, 1)
+	b = appendString(b, topic)
+	return be.AppendUint32(b, uint32(n))
 }
 
 // answered is a partition in a fetch response; records and aborted are views of the frame or reused.
@@ -63,21 +76,21 @@ type answered struct {
 }
 
 // parseFetchResponse walks the body of a fetch response, version 10, and calls each for every partition
-// of the topic. The value handed to each is valid during the call.
-func parseFetchResponse(frame []byte, topic string, each func(*answered)) error {
+// of the topic. The value handed to each is valid during the call. It returns the session id.
+func parseFetchResponse(frame []byte, topic string, each func(*answered)) (session int32, err error) {
 	r := wireReader{b: frame}
 	r.int32() // throttle time: the broker has already waited
 	if code := r.int16(); code != 0 {
-		return fmt.Errorf("fetch: %w", kafkaError(code))
+		return 0, fmt.Errorf("fetch: %w", kafkaError(code))
 	}
-	r.int32() // session id
+	session = r.int32()
 	var part answered
 	for range r.array(6) {
 		name := r.string()
 		for range r.array(38) {
 			part.read(&r)
 			if r.bad {
-				return fmt.Errorf("fetch: %w", errBadAnswer)
+				return 0, fmt.Errorf("fetch: %w", errBadAnswer)
 			}
 			if string(name) == topic {
 				each(&part)
@@ -85,9 +98,9 @@ func parseFetchResponse(frame []byte, topic string, each func(*answered)) error 
 		}
 	}
 	if r.bad || len(r.b) != 0 {
-		return fmt.Errorf("fetch: %w", errBadAnswer)
+		return 0, fmt.Errorf("fetch: %w", errBadAnswer)
 	}
-	return nil
+	return session, nil
 }
 
 func (p *answered) read(r *wireReader) {

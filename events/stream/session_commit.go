@@ -27,20 +27,29 @@ type committer struct {
 
 	mu      sync.Mutex
 	pending map[int]int64
+	written map[int]int64 // what the group knows: saying it again would only fill its log
 }
 
 func newCommitter(store offsetStore, topic string, interval time.Duration, log *slog.Logger, told func(int, error)) *committer {
 	return &committer{store: store, topic: topic, interval: interval, log: log, told: told,
-		wake: make(chan struct{}, 1), pending: map[int]int64{}}
+		wake: make(chan struct{}, 1), pending: map[int]int64{}, written: map[int]int64{}}
 }
 
 // add replaces what is pending for the partitions.
 func (c *committer) add(offsets map[int32]int64) {
 	c.mu.Lock()
 	for p, offset := range offsets {
+		if known, ok := c.written[int(p)]; ok && known == offset {
+			delete(c.pending, int(p))
+			continue
+		}
 		c.pending[int(p)] = offset
 	}
+	idle := len(c.pending) == 0
 	c.mu.Unlock()
+	if idle {
+		return
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -68,6 +77,9 @@ func (c *committer) flush() {
 	c.mu.Lock()
 	batch := c.pending
 	c.pending = map[int]int64{}
+	for p := range batch {
+		delete(c.written, p) // until it is certain
+	}
 	c.mu.Unlock()
 	if len(batch) == 0 {
 		return
@@ -76,12 +88,13 @@ func (c *committer) flush() {
 	if c.told != nil {
 		c.told(len(batch), err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err == nil {
+		maps.Copy(c.written, batch)
 		return
 	}
 	c.log.Warn("kafka: offsets not committed", "topic", c.topic, "partitions", len(batch), "err", err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	maps.Copy(batch, c.pending)
 	c.pending = batch
 }
