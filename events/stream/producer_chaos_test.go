@@ -2,7 +2,6 @@ package stream_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -102,18 +101,20 @@ func TestSameNetworkMakesKafkaGosWriterDoubleAndReorder(t *testing.T) {
 func TestAnswerLostAgainAndAgainIsOneEvent(t *testing.T) {
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "lost", Config: appendTime})
-	proxy := kafkaproxy.New(func(n int) kafkaproxy.Fault {
+	proxy := kafkaproxy.New(nil)
+	p := producer(t, b, through(proxy))
+	publishPatiently(t, p, message(topic, "s", "0"))
+	proxy.Begin(func(n int) kafkaproxy.Fault {
 		return kafkaproxy.Fault{LoseAnswer: n%3 == 1, Cut: n%3 == 2}
 	})
-	p := producer(t, b, through(proxy))
-	for i := range 5 {
+	for i := 1; i < 6; i++ {
 		ack, err := p.Publish(within(t), message(topic, "s", fmt.Sprint(i)))
 		require.NoError(t, err)
 		require.EqualValues(t, i, ack.Offset, "a copy's position is the first one's")
 		require.False(t, ack.Appended.IsZero(), "and so is its append time")
 	}
-	require.GreaterOrEqual(t, proxy.Produced(), 15)
-	requireCounting(t, valuesOf(readLog(t, b, topic), "s"), 5)
+	require.GreaterOrEqual(t, proxy.Produced(), 15, "three times each, or more where the broker is slow")
+	requireCounting(t, valuesOf(readLog(t, b, topic), "s"), 6)
 }
 
 // TestCopyThatArrivesLateStaysOut holds a request back until many others have passed: more than the five batches per
@@ -124,13 +125,15 @@ func TestCopyThatArrivesLateStaysOut(t *testing.T) {
 			b := testenv.Kafka(t)
 			topic := b.Topic(t, testenv.TopicSpec{Name: "late", Config: appendTime})
 			hold := make(chan struct{})
-			proxy := kafkaproxy.New(holding(2, hold))
+			proxy := kafkaproxy.New(nil)
 			p, err := stream.NewProducer(stream.ProducerConfig{
 				Config: stream.Config{Brokers: b.Addrs(), Dial: proxy.Dial}, RequestTimeout: chaosPatience,
 			})
 			require.NoError(t, err)
-			for i := range 2 + passed {
-				_, err := p.Publish(within(t), message(topic, "s", fmt.Sprint(i)))
+			publishPatiently(t, p, message(topic, "s", "0"))
+			proxy.Begin(holding(1, hold))
+			for i := range 1 + passed {
+				_, err := p.Publish(within(t), message(topic, "s", fmt.Sprint(i+1)))
 				require.NoError(t, err)
 			}
 			require.NoError(t, p.Close(within(t)))
@@ -147,12 +150,7 @@ func TestGivenUpMessageNeverStandsBehindALaterOne(t *testing.T) {
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "given-up", Config: appendTime})
 	hold := make(chan struct{})
-	proxy := kafkaproxy.New(func(n int) kafkaproxy.Fault {
-		if n > 1 && n <= 100 { // every attempt at the second message
-			return kafkaproxy.Fault{Hold: hold}
-		}
-		return kafkaproxy.Fault{}
-	})
+	proxy := kafkaproxy.New(nil)
 	var mu sync.Mutex
 	held := true
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -165,11 +163,11 @@ func TestGivenUpMessageNeverStandsBehindALaterOne(t *testing.T) {
 	}
 	p, err := stream.NewProducer(stream.ProducerConfig{
 		Config:         stream.Config{Brokers: b.Addrs(), Dial: dial},
-		RequestTimeout: chaosPatience, DeliveryTimeout: 3 * chaosPatience,
+		RequestTimeout: chaosPatience, DeliveryTimeout: 8 * chaosPatience,
 	})
 	require.NoError(t, err)
-	_, err = p.Publish(within(t), message(topic, "s", "withdrawn"))
-	require.NoError(t, err)
+	publishPatiently(t, p, message(topic, "s", "withdrawn"))
+	proxy.Begin(func(int) kafkaproxy.Fault { return kafkaproxy.Fault{Hold: hold} })
 	_, err = p.Publish(within(t), message(topic, "s", "granted"))
 	require.ErrorIs(t, err, stream.ErrUnknownOutcome)
 
@@ -238,12 +236,11 @@ func publishAlternately(t *testing.T, publish func(ctx context.Context, key, val
 	require.False(t, t.Failed())
 }
 
-// publishPatiently publishes until it works: after a failure of the network the next attempts may meet it too.
+// publishPatiently publishes until it works: a new topic, and a network that has just failed, may need some attempts.
 func publishPatiently(t *testing.T, p *stream.Producer, m stream.Message) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		_, err := p.Publish(within(t), m)
-		require.False(t, errors.Is(err, stream.ErrUnknownOutcome), "%v", err)
 		return err == nil
 	}, testTimeout, 10*time.Millisecond)
 }

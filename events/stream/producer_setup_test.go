@@ -88,3 +88,6 @@ func valuesOf(records []*kgo.Record, key string) []string {
 	}
 	return out
 }
+
+// pollEvery is how often a test looks whether something has happened that nobody signals.
+const pollEvery = 2 * time.Millisecond

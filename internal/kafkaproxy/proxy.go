@@ -33,9 +33,8 @@ type Fault struct {
 
 // Proxy hands out connections that misbehave by plan.
 type Proxy struct {
-	plan func(n int) Fault
-
 	mu       sync.Mutex
+	plan     func(n int) Fault
 	produced int
 	pairs    map[*pair]struct{}
 	work     sync.WaitGroup
@@ -44,10 +43,15 @@ type Proxy struct {
 // New makes a proxy. plan is asked for every produce request, counted from 1
 // over all connections, one at a time; nil means no faults.
 func New(plan func(n int) Fault) *Proxy {
-	if plan == nil {
-		plan = func(int) Fault { return Fault{} }
-	}
 	return &Proxy{plan: plan, pairs: make(map[*pair]struct{})}
+}
+
+// Begin changes the plan and counts produce requests from 1 again: for a client
+// that was first let find its leaders and open its connections.
+func (p *Proxy) Begin(plan func(n int) Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plan, p.produced = plan, 0
 }
 
 // Dial connects to a broker through the proxy.
@@ -67,7 +71,7 @@ func (p *Proxy) Dial(ctx context.Context, network, addr string) (net.Conn, error
 	return client, nil
 }
 
-// Produced is the number of produce requests seen so far.
+// Produced is the number of produce requests seen under the present plan.
 func (p *Proxy) Produced() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,6 +97,9 @@ func (p *Proxy) faultOfNext() Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.produced++
+	if p.plan == nil {
+		return Fault{}
+	}
 	return p.plan(p.produced)
 }
 
