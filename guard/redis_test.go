@@ -34,6 +34,10 @@ func newPipeline(t testing.TB, server *testenv.RedisServer) *pipeline {
 	client, err := cache.Connect(cache.Options{Addrs: []string{server.Addr()}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
+	return newPipelineOn(t, client)
+}
+
+func newPipelineOn(t testing.TB, client redis.UniversalClient) *pipeline {
 	store, err := cache.NewRedis(t.Context(), client, cachetest.Layout(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	p := &pipeline{

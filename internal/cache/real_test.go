@@ -1,0 +1,222 @@
+//go:build real
+
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/cache/cachetest"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+// TestRedisCluster runs the whole suite on three masters: every script must keep
+// to one slot, and every node must have the scripts.
+func TestRedisCluster(t *testing.T) {
+	admin := testenv.RedisCluster(t)
+	flush := func() {
+		require.NoError(t, admin.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error {
+			if err := node.FlushAll(ctx).Err(); err != nil {
+				return err
+			}
+			return node.ScriptFlush(ctx).Err()
+		}))
+	}
+	client, err := cache.Connect(cache.Options{Addrs: admin.Options().Addrs, Cluster: true})
+	require.NoError(t, err)
+	defer client.Close()
+	cachetest.Run(t, func(t testing.TB) cachetest.Fixture {
+		flush()
+		return cachetest.Fixture{Store: open(t, client), Flush: flush}
+	})
+}
+
+func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
+	server := testenv.Redis(t)
+	o := own(t, open(t, connect(t, server.Addr())), 450)
+	admin := server.Client(t)
+	forget := func() { require.NoError(t, admin.ScriptFlush(t.Context()).Err()) }
+	for range 3 {
+		o.grow(events.Granted)
+		forget()
+		o.catchUp()
+		forget()
+		o.isTheFold()
+		forget()
+		waiting, err := o.store.Pending(t.Context(), partition, 1000)
+		require.NoError(t, err)
+		forget()
+		_, err = o.store.Done(t.Context(), partition, o.mark.Epoch, waiting)
+		require.NoError(t, err)
+		forget()
+		proof := cache.Proof{Partition: partition, Epoch: o.mark.Epoch, Next: o.mark.Next, Proved: time.Now()}
+		require.NoError(t, o.store.Refresh(t.Context(), []cache.Proof{proof})[0].Err)
+		forget()
+		_, err = o.store.Lookup(t.Context(), o.log.Subjects[0])
+		require.NoError(t, err)
+		forget()
+		o.claim()
+	}
+}
+
+// switched returns a client whose next connection goes where at says.
+func switched(t *testing.T, at *atomic.Pointer[string]) *redis.Client {
+	client := redis.NewClient(&redis.Options{
+		Addr: "failover", Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, *at.Load())
+		},
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// TestFailoverThatLosesWritesIsSeenAndRepaired: the replica no longer hears the
+// primary, which goes on acknowledging, and dies. What was acknowledged is gone:
+// the very next write must find out, and the log repairs it.
+func TestFailoverThatLosesWritesIsSeenAndRepaired(t *testing.T) {
+	primary := testenv.Redis(t)
+	replica := primary.Replica(t)
+	addr := primary.Addr()
+	var at atomic.Pointer[string]
+	at.Store(&addr)
+	o := own(t, open(t, switched(t, &at)), 30)
+	o.grow(events.Granted)
+	o.catchUp()
+	kept, err := primary.Client(t).Do(t.Context(), "wait", 1, 5000).Int()
+	require.NoError(t, err)
+	require.Equal(t, 1, kept)
+
+	replica.Promote(t)
+	o.grow(events.Withdrawn)
+	o.catchUp()
+	o.isTheFold()
+	primary.Stop(t)
+	promoted := replica.Addr()
+	at.Store(&promoted)
+
+	lost, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
+	if err != nil { // the first command may meet the old connection
+		lost, err = o.store.Lookup(t.Context(), o.log.Subjects[0])
+	}
+	require.NoError(t, err)
+	require.Equal(t, int64(30), lost.Next, "the withdrawals are gone")
+
+	o.grow(events.Granted)
+	moved := o.write(o.batch())
+	require.ErrorIs(t, moved.Err, cache.ErrMoved)
+	require.True(t, moved.Mark.Known)
+	require.Equal(t, int64(30), moved.Mark.Next)
+	o.mark = moved.Mark
+	o.load()
+	o.catchUp()
+	o.isTheFold()
+}
+
+func TestReplicaRefusesToBeWritten(t *testing.T) {
+	primary := testenv.Redis(t)
+	o := own(t, open(t, connect(t, primary.Addr())), 3)
+	replica := primary.Replica(t)
+	o.store = open(t, connect(t, replica.Addr()))
+	o.grow(events.Granted)
+	result := o.write(o.batch())
+	require.ErrorIs(t, result.Err, cache.ErrUnavailable)
+	require.ErrorContains(t, result.Err, "READONLY")
+}
+
+func TestRedisThatMayEvictIsRefused(t *testing.T) {
+	for _, policy := range []string{"allkeys-lru", "volatile-ttl", "allkeys-random"} {
+		client := connect(t, testenv.RedisWith(t, map[string]string{"maxmemory-policy": policy}).Addr())
+		_, err := cache.NewRedis(t.Context(), client, cachetest.Layout(), silent())
+		require.ErrorIs(t, err, cache.ErrEvicting)
+		require.ErrorContains(t, err, policy)
+	}
+	server := testenv.Redis(t)
+	store := open(t, connect(t, server.Addr()))
+	require.NoError(t, server.Client(t).ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	_, err := store.Claim(t.Context(), partition)
+	require.ErrorIs(t, err, cache.ErrEvicting, "whoever takes a partition over looks again")
+}
+
+func TestManagedRedisThatHidesItsSettingsIsCheckedToo(t *testing.T) {
+	server := testenv.Redis(t)
+	admin := server.Client(t)
+	require.NoError(t, admin.Do(t.Context(), "acl", "setuser", "app", "on", ">secret", "~consent:*", "+@all", "-config").Err())
+	client, err := cache.Connect(cache.Options{Addrs: []string{server.Addr()}, Username: "app", Password: "secret"})
+	require.NoError(t, err)
+	defer client.Close()
+	o := own(t, open(t, client), 3)
+	o.grow(events.Granted)
+	o.catchUp()
+	require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lfu").Err())
+	_, err = cache.NewRedis(t.Context(), client, cachetest.Layout(), silent())
+	require.ErrorIs(t, err, cache.ErrEvicting)
+}
+
+func TestSettingsThatWasteMemoryAreWarnedOf(t *testing.T) {
+	server := testenv.RedisWith(t, map[string]string{"hash-max-listpack-value": "64"})
+	var said bytes.Buffer
+	_, err := cache.NewRedis(t.Context(), connect(t, server.Addr()), cachetest.Layout(), slog.New(slog.NewTextHandler(&said, nil)))
+	require.NoError(t, err)
+	require.Contains(t, said.String(), "hash-max-listpack-value")
+	require.NotContains(t, said.String(), "hash-max-listpack-entries")
+}
+
+// TestFullRedisStopsThePositionAndNothingElse fills Redis until it refuses: the
+// batch that did not fit is neither half there nor passed over, and goes through
+// when there is room again.
+func TestFullRedisStopsThePositionAndNothingElse(t *testing.T) {
+	half := 0
+	for room := 20_000; room < 300_000; room += 40_000 {
+		server := testenv.Redis(t)
+		admin := server.Client(t)
+		o := own(t, open(t, connect(t, server.Addr())), 900)
+		used, err := strconv.Atoi(admin.InfoMap(t.Context(), "memory").Item("Memory", "used_memory"))
+		require.NoError(t, err)
+		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used+room)).Err())
+		o.grow(events.Granted)
+		full := o.batch() // five scripts
+		if err := o.write(full).Err; err != nil {
+			require.ErrorIs(t, err, cache.ErrFull)
+			require.ErrorIs(t, o.write(full).Err, cache.ErrFull)
+			view, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
+			require.NoError(t, err)
+			require.True(t, view.Known)
+			require.Zero(t, view.Next)
+			if admin.DBSize(t.Context()).Val() > 2 {
+				half++
+			}
+		}
+		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", "0").Err())
+		require.NoError(t, o.write(full).Err)
+		o.isTheFold()
+	}
+	require.Positive(t, half, "none of them was caught in the middle")
+}
+
+// TestBucketsStayCompact: deploy/redis.conf keeps the buckets of this layout in
+// their compact form.
+func TestBucketsStayCompact(t *testing.T) {
+	server := testenv.Redis(t)
+	o := own(t, open(t, connect(t, server.Addr())), 400)
+	for range 5 {
+		o.grow(events.Granted)
+		o.grow(events.Withdrawn)
+	}
+	o.catchUp()
+	admin := server.Client(t)
+	for _, key := range admin.Keys(t.Context(), "*}:s:*").Val() {
+		require.Equal(t, "listpack", admin.ObjectEncoding(t.Context(), key).Val(), key)
+	}
+}
