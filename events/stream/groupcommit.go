@@ -124,7 +124,9 @@ func (p *Producer) send(broker int32, lanes []*lane) (again []*lane) {
 func (p *Producer) prepare(l *lane, who identity) bool {
 	for l.pending == nil {
 		taken, late := l.take(time.Since(p.start))
-		p.failAll(l, late, join(ErrNotSent, l.lateCause()))
+		if len(late) > 0 {
+			p.failAll(l, late, join(ErrNotSent, l.lateCause()))
+		}
 		if len(taken) == 0 {
 			if l.release() {
 				continue // all of them were late or withdrawn

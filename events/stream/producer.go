@@ -25,9 +25,9 @@ const (
 	// brokersTTL is how old the list of brokers' addresses gets. It is asked for
 	// without topics: about a hundred bytes, twice a second.
 	brokersTTL = time.Second
-	// maxQueuedBytes bounds the memory of everything that was published and has
-	// not settled. Publishing waits for room when it is reached.
-	maxQueuedBytes = 64 << 20
+	// defaultQueuedBytes bounds the memory of everything that was published and
+	// has not settled: half a second's work at full speed.
+	defaultQueuedBytes = 64 << 20
 	// maxMessageBytes bounds one message with its headers; with it a batch of
 	// one stays below what brokers accept by default.
 	maxMessageBytes = maxBatchBytes
@@ -42,6 +42,10 @@ type ProducerConfig struct {
 	// DeliveryTimeout is how long a message is tried before it fails, whatever
 	// its caller's context says; 30 s when zero.
 	DeliveryTimeout time.Duration
+	// QueuedBytes bounds the memory of everything that was published and has not
+	// settled; publishing waits for room when it is reached. 64 MiB when zero, and
+	// never less than one message may have.
+	QueuedBytes int64
 	// Compression packs batches from 2 KiB on; none when zero.
 	Compression recordbatch.Codec
 }
@@ -95,13 +99,17 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	if cfg.DeliveryTimeout <= 0 {
 		cfg.DeliveryTimeout = defaultDeliveryTimeout
 	}
+	if cfg.QueuedBytes <= 0 {
+		cfg.QueuedBytes = defaultQueuedBytes
+	}
+	cfg.QueuedBytes = max(cfg.QueuedBytes, maxMessageBytes)
 	l := &link{transport: transport, addr: cfg.address(), clientID: cfg.clientID(), timeout: cfg.RequestTimeout}
 	p := &Producer{
 		cfg: cfg, log: cfg.logger(), link: l, start: time.Now(),
 		routes:     newRoutes(l, cfg.logger()),
 		identities: &identities{ask: askIdentity(l), log: cfg.logger()},
 		clock:      newClock(time.Now),
-		room:       semaphore.NewWeighted(maxQueuedBytes),
+		room:       semaphore.NewWeighted(cfg.QueuedBytes),
 		topics:     make(map[string][]*lane),
 		senders:    make(map[int32]*sender),
 	}
@@ -136,7 +144,7 @@ func (p *Producer) PublishAll(ctx context.Context, messages []Message) ([]Ack, e
 		return nil, nil
 	}
 	in := intake{p: p, ticket: newTicket(len(messages)), now: time.Now()}
-	in.admitAll(messages)
+	in.admitAll(ctx, messages)
 	for i := range messages {
 		in.add(ctx, i, &messages[i])
 	}
@@ -153,7 +161,7 @@ func (p *Producer) PublishAll(ctx context.Context, messages []Message) ([]Ack, e
 // possibly before it returns. For one partition the calls come in the order of
 // the log. done must not block and must not publish: it runs where the
 // partition's next batch waits. PublishAsync itself waits only while the topic
-// is not known yet or 64 MiB are queued, and no longer than ctx; ctx has no say
+// is not known yet or there is no room, and no longer than ctx; ctx has no say
 // after that.
 func (p *Producer) PublishAsync(ctx context.Context, m Message, done func(Ack, error)) {
 	in := intake{p: p, ticket: &ticket{entries: make([]entry, 1), call: done}, now: time.Now()}
@@ -206,7 +214,7 @@ func (p *Producer) Close(ctx context.Context) error {
 		p.work.Wait()
 		return nil
 	}
-	err := p.room.Acquire(ctx, maxQueuedBytes) // all of it: nothing is under way
+	err := p.room.Acquire(ctx, p.cfg.QueuedBytes) // all of it: nothing is under way
 	p.cancel()
 	p.mu.Lock()
 	topics := p.topics
@@ -218,10 +226,10 @@ func (p *Producer) Close(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		_ = p.room.Acquire(context.Background(), maxQueuedBytes) // all is failing now, so this ends
+		_ = p.room.Acquire(context.Background(), p.cfg.QueuedBytes) // all is failing now, so this ends
 		err = fmt.Errorf("close producer: not everything was delivered: %w", err)
 	}
-	p.room.Release(maxQueuedBytes) // those who wait for room see that it is closed
+	p.room.Release(p.cfg.QueuedBytes) // those who wait for room see that it is closed
 	p.work.Wait()
 	p.link.transport.CloseIdleConnections()
 	return err

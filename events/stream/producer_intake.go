@@ -64,6 +64,9 @@ func (in *intake) admit(ctx context.Context, size int64) error {
 	if in.paid {
 		return nil
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	p := in.p
 	if p.closed.Load() {
 		return ErrClosed
@@ -82,13 +85,16 @@ func (in *intake) admit(ctx context.Context, size int64) error {
 }
 
 // admitAll takes room for all messages at once, if there is some.
-func (in *intake) admitAll(messages []Message) {
+func (in *intake) admitAll(ctx context.Context, messages []Message) {
+	if ctx.Err() != nil {
+		return
+	}
 	total := 0
 	for i := range messages {
 		total += messages[i].size()
 	}
 	p := in.p
-	if total > maxQueuedBytes/2 || p.closed.Load() || !p.room.TryAcquire(int64(total)) {
+	if int64(total) > p.cfg.QueuedBytes/2 || p.closed.Load() || !p.room.TryAcquire(int64(total)) {
 		return
 	}
 	if p.closed.Load() {

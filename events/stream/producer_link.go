@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -28,9 +29,13 @@ type link struct {
 // roundTrip sends one request and waits for its answer, at most for the request
 // timeout: a connection that no deadline was set on would wait for ever.
 func (l *link) roundTrip(ctx context.Context, req protocol.Message) (protocol.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	limited, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	return l.transport.RoundTrip(ctx, l.addr, req)
+	res, err := l.transport.RoundTrip(limited, l.addr, req)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("no answer within %v: %w", l.timeout, err)
+	}
+	return res, err
 }
 
 // produceCall is one produce request to one broker. It wraps kafka-go's

@@ -161,6 +161,81 @@ func TestPublishAllTellsWhichMessagesFailed(t *testing.T) {
 	require.Zero(t, acks[1])
 }
 
+func TestMessageMayBeReusedWhenPublishHasReturned(t *testing.T) {
+	b := testenv.StartKafka(t, testenv.KafkaConfig{})
+	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Config: appendTime})
+	p := producer(t, b)
+	_, err := p.Publish(within(t), message(topic, "s", "0"))
+	require.NoError(t, err)
+	b.Stop(t)
+	m := message(topic, "s", "1")
+	m.Headers = []stream.Header{{Key: "h", Value: []byte("1")}}
+	acked := make(chan error, 1)
+	p.PublishAsync(within(t), m, func(_ stream.Ack, err error) { acked <- err })
+	copy(m.Key, "X")
+	copy(m.Value, "X")
+	copy(m.Headers[0].Value, "X")
+	b.Start(t)
+	require.NoError(t, <-acked)
+	log := readLog(t, b, topic)
+	requireCounting(t, valuesOf(log, "s"), 2)
+	require.Equal(t, "1", string(log[1].Headers[0].Value))
+}
+
+func TestMoreThanThereIsRoomForIsPublishedAllTheSame(t *testing.T) {
+	const n, size = 200, 20_000 // 4 MB, of which 1 MB may queue
+	b := testenv.Kafka(t)
+	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Partitions: 2, Config: appendTime})
+	p := producer(t, b, func(c *stream.ProducerConfig) { c.QueuedBytes = 1 })
+	value := make([]byte, size)
+	messages := make([]stream.Message, n)
+	for i := range messages {
+		messages[i] = stream.Message{Topic: topic, Partition: int32(i % 2), Value: value}
+	}
+	acks, err := p.PublishAll(within(t), messages)
+	require.NoError(t, err)
+	for i, a := range acks {
+		require.EqualValues(t, i/2, a.Offset)
+	}
+}
+
+func TestNothingIsPublishedForACallerWhoHasGone(t *testing.T) {
+	b := testenv.Kafka(t)
+	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Config: appendTime})
+	p := producer(t, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := p.Publish(ctx, message(topic, "s", "0"))
+	require.ErrorIs(t, err, stream.ErrNotSent)
+	_, err = p.PublishAll(ctx, []stream.Message{message(topic, "s", "0"), message(topic, "s", "1")})
+	require.ErrorIs(t, err, stream.ErrNotSent)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, readLog(t, b, topic))
+}
+
+// TestStampsAreTakenByTheBrokersClock runs on one machine, where both clocks are the same.
+func TestStampsAreTakenByTheBrokersClock(t *testing.T) {
+	b := testenv.Kafka(t)
+	ticks := b.Topic(t, testenv.TopicSpec{Name: "ticks", Partitions: 2, Config: appendTime})
+	p := producer(t, b)
+	require.False(t, p.Clock().Known)
+	require.True(t, p.Now().Before(time.Now().Add(-400*time.Millisecond)), "an unknown clock may be ahead")
+	require.NoError(t, p.MeasureClock(within(t), ticks))
+	require.NoError(t, p.MeasureClock(within(t), ticks))
+
+	reading := p.Clock()
+	require.True(t, reading.Known)
+	require.LessOrEqual(t, reading.Behind, time.Millisecond)
+	require.GreaterOrEqual(t, reading.Ahead, time.Duration(0))
+	require.False(t, p.Now().After(time.Now()))
+	ack, err := p.Publish(within(t), stream.Message{Topic: ticks, Partition: 0, Time: p.Now()})
+	require.NoError(t, err)
+	require.False(t, p.Now().Before(ack.Appended.Add(-time.Second)))
+
+	state := b.Topic(t, testenv.TopicSpec{Name: "state"})
+	require.ErrorContains(t, p.MeasureClock(within(t), state), "not a LogAppendTime topic")
+}
+
 func TestCloseDeliversWhatIsQueuedAndLeavesNothingBehind(t *testing.T) {
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Config: appendTime})
