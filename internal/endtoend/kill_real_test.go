@@ -64,16 +64,16 @@ func TestKilledTenTimesTheCacheEqualsThePureFold(t *testing.T) {
 	require.NoError(t, err)
 	watch := startWatch(t, client, reader, layout, want)
 
-	killed := 0
+	killed, last := 0, int64(0)
 	ticks := time.NewTicker(5 * time.Millisecond) // it is another process: there is nothing to wait on but its progress
 	defer ticks.Stop()
 	for step := 1; ; step++ {
 		<-ticks.C
 		done := progress(reader, layout)
-		if killed < kills && done > int64(n)*int64(killed)/int64(kills)*9/10 {
-			daemon.kill()
-			killed++
-			t.Logf("kill -9 number %d at %d of %d events", killed, progress(reader, layout), n)
+		if killed < kills && done > last && done >= int64(n)*int64(killed)/(kills+1) {
+			daemon.kill() // in the middle of something: it has just written
+			killed, last = killed+1, progress(reader, layout)
+			t.Logf("kill -9 number %d at %d of %d events", killed, last, n)
 			daemon.start()
 		}
 		if done >= int64(n) && killed == kills {
@@ -119,6 +119,7 @@ type daemon struct {
 
 func (d *daemon) start() {
 	d.cmd = exec.Command(d.binary, d.args...)
+	d.cmd.Env = []string{} // not what the test is configured by
 	d.cmd.Stderr = os.Stderr
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(d.t, d.cmd.Start())
