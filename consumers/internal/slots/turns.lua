@@ -38,17 +38,17 @@ local function turns(first, width)
   return places, late
 end
 
--- try runs a command on a key that teams write too. When it cannot be run, for
--- the key is of another type, the other keys are brought in line all the same,
--- and done() makes the whole an error.
+-- try runs a command on a key that others write too. When it cannot be run, for
+-- the key is of another type, it returns 0 and true; the other keys are brought
+-- in line all the same, and done() makes the whole an error.
 local failed
 local function try(command, name, ...)
   local reply = redis.pcall(command, prefix .. name, ...)
   if type(reply) == 'table' and reply.err then
     failed = failed or (command .. ' ' .. name .. ': ' .. reply.err)
-    return 0
+    return 0, true
   end
-  return reply
+  return reply, false
 end
 
 local function done(reply)

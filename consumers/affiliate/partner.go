@@ -1,0 +1,92 @@
+package affiliate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kelisim/kelisim/consumers/internal/slots"
+	"github.com/kelisim/kelisim/events"
+)
+
+// Home is the country of the data (clause 2.5). What goes to a partner anywhere
+// else crosses a border, and needs that grant too (clauses 4.1 to 4.3).
+const Home = "KZ"
+
+// MaxPartners bounds the partners of a service: every stop computes the
+// pseudonyms for each, and its script names them all.
+const MaxPartners = 64
+
+// Partner is whoever gets data of subjects, under pseudonyms of its own.
+type Partner struct {
+	ID       string           // in keys and metrics: lower-case letters, digits and . _ -
+	Country  string           // two capital letters (ISO 3166-1)
+	Purposes []events.Purpose // what it uses data for: partner-contracts, contractors
+	Current  Key              // of the pseudonyms that it is given now
+	Previous Key              // of those that it was given before, while a rotation lasts; else none
+}
+
+// Abroad says whether data must cross a border to reach the partner.
+func (p *Partner) Abroad() bool { return p.Country != Home }
+
+// keys returns the keys in use, the current one first.
+func (p *Partner) keys() []Key {
+	if p.Previous.IsZero() {
+		return []Key{p.Current}
+	}
+	return []Key{p.Current, p.Previous}
+}
+
+// shared are the purposes for which data is given to partners at all.
+func shared() []events.Purpose { return []events.Purpose{"partner-contracts", "contractors"} }
+
+func (p *Partner) validate() error {
+	switch {
+	case !slots.IsName(p.ID):
+		return fmt.Errorf("id %q: %w", p.ID, slots.ErrName)
+	case len(p.Country) != 2 || strings.Trim(p.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
+		return fmt.Errorf("country %q: want two capital letters", p.Country)
+	case len(p.Purposes) == 0:
+		return errors.New("has no purpose")
+	case p.Current.IsZero():
+		return errors.New("has no current key")
+	case p.Current == p.Previous:
+		return errors.New("current and previous key are the same")
+	}
+	for i, purpose := range p.Purposes {
+		if !slices.Contains(shared(), purpose) {
+			return fmt.Errorf("purpose %q: want one of %v", purpose, shared())
+		}
+		if slices.Contains(p.Purposes[:i], purpose) {
+			return fmt.Errorf("purpose %q is named twice", purpose)
+		}
+	}
+	return nil
+}
+
+// check validates partners, also against each other: with a key in common, two
+// of them could join what they know.
+func check(partners []Partner) error {
+	if len(partners) > MaxPartners {
+		return fmt.Errorf("%d partners: at most %d", len(partners), MaxPartners)
+	}
+	ids, keys := make(map[string]bool), make(map[Key]string)
+	for i := range partners {
+		p := &partners[i]
+		if err := p.validate(); err != nil {
+			return fmt.Errorf("partner %q: %w", p.ID, err)
+		}
+		if ids[p.ID] {
+			return fmt.Errorf("partner %q is named twice", p.ID)
+		}
+		ids[p.ID] = true
+		for _, key := range p.keys() {
+			if other, taken := keys[key]; taken {
+				return fmt.Errorf("partners %q and %q have a key in common", other, p.ID)
+			}
+			keys[key] = p.ID
+		}
+	}
+	return nil
+}
