@@ -115,6 +115,24 @@ func TestWiderRetryOfAHalfWrittenBatch(t *testing.T) {
 	o.isTheFold()
 }
 
+// TestHalfWrittenBatchThatNobodyHeardOf: some of a batch was written, and not even
+// that was answered, so the store knows of nothing newer.
+func TestHalfWrittenBatchThatNobodyHeardOf(t *testing.T) {
+	o, w := cut(t)
+	w.send = func(ctx context.Context, cmds []redis.Cmder, next redis.ProcessPipelineHook) error {
+		w.send = nil
+		err := next(ctx, cmds[:1])
+		lose(cmds...)
+		return err
+	}
+	b := o.batch()
+	require.ErrorIs(t, o.write(b).Err, cache.ErrUnavailable)
+	result := o.write(b)
+	require.NoError(t, result.Err)
+	require.Equal(t, 200, result.Skipped)
+	o.isTheFold()
+}
+
 func TestBatchWhoseAnswerWasLostIsNotWrittenTwice(t *testing.T) {
 	o, w := cut(t)
 	w.send = func(ctx context.Context, cmds []redis.Cmder, next redis.ProcessPipelineHook) error {

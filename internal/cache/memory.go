@@ -232,9 +232,11 @@ func (m *Memory) Lookup(_ context.Context, s events.Subject) (View, error) {
 }
 
 func (at *memoryPartition) hold(h Hold) {
-	if h.Release {
+	switch {
+	case h.Subject.IsZero():
+	case h.Release:
 		at.held[h.Subject] = at.held[h.Subject].release(h.At)
-	} else {
+	default:
 		at.held[h.Subject] = at.held[h.Subject].hold(h.At)
 	}
 }

@@ -36,10 +36,14 @@ type learned struct {
 }
 
 // NewRedis returns a store behind a client that [Connect] made. It refuses a
-// Redis that may evict states, and loads its scripts. The client stays the caller's.
+// Redis that may evict states, and loads its scripts. The client stays the
+// caller's; nil logs nothing.
 func NewRedis(ctx context.Context, client redis.UniversalClient, layout Layout, log *slog.Logger) (*Redis, error) {
 	if err := layout.Validate(); err != nil {
 		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Redis{
 		client:  client,
@@ -92,6 +96,9 @@ func (r *Redis) Release(ctx context.Context, s events.Subject, at events.Positio
 }
 
 func (r *Redis) lay(ctx context.Context, h Hold) error {
+	if h.Subject.IsZero() {
+		return nil
+	}
 	key := r.layout.Prefix(r.layout.PartitionOf(h.Subject)) + heldName
 	args := append(newArgs(4), key, flag(h.Release), h.Subject.Reveal(), h.At.String())
 	if _, err := r.run(ctx, call(ctx, r.scripts.hold, 1, args)); err != nil {

@@ -105,12 +105,17 @@ func (r *Redis) encode(ctx context.Context, b *Batch) []*redis.Cmd {
 		attempt: itoa(r.attempts.Add(1)),
 	}
 	e.prepare(r.layout)
-	chunks := max(1, (len(b.Changes)+size-1)/size, (len(b.Holds)+size-1)/size)
+	holds := make([]Hold, 0, len(b.Holds))
+	for _, h := range b.Holds {
+		if !h.Subject.IsZero() {
+			holds = append(holds, h)
+		}
+	}
+	chunks := max(1, (len(b.Changes)+size-1)/size, (len(holds)+size-1)/size)
 	cmds := make([]*redis.Cmd, chunks)
 	for k := range chunks {
 		part := slice(b.Changes, k, size)
-		holds := slice(b.Holds, k, size)
-		args := e.chunk(k, k == chunks-1, k*size, part, holds)
+		args := e.chunk(k, k == chunks-1, k*size, part, slice(holds, k, size))
 		cmds[k] = call(ctx, r.scripts.write, 3+len(part), args)
 	}
 	return cmds

@@ -86,7 +86,8 @@ type Change struct {
 	Act     bool // something must be done about it: goes into the outbox
 }
 
-// Hold restricts a subject because of the event at a position, or lifts that.
+// Hold restricts a subject because of the event at a position, or lifts that. One
+// of the zero Subject, of a record whose key is none, does nothing.
 type Hold struct {
 	Subject events.Subject
 	At      events.Position

@@ -78,7 +78,8 @@ func holdsOfABatch(t *testing.T, f Fixture) {
 	for offset := range int64(450) { // more than fits in one script
 		b.Holds = append(b.Holds, cache.Hold{Subject: o.log.Subjects[1+offset%2], At: o.log.At(offset % 20)})
 	}
-	b.Holds = append(b.Holds, cache.Hold{Subject: o.log.Subjects[0], At: o.log.At(0)},
+	b.Holds = append(b.Holds, cache.Hold{At: o.log.At(1)}, // a record without a subject holds nobody
+		cache.Hold{Subject: o.log.Subjects[0], At: o.log.At(0)},
 		cache.Hold{Subject: o.log.Subjects[0], At: o.log.At(0), Release: true})
 	stale := b
 	stale.From, stale.To = 5, 6
