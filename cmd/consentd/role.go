@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ func newRole(role roles.Role, environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return serve(c.Context(), role, cfg, daemon.NoColor(environ), c.ErrOrStderr())
+		return serve(c.Context(), role, cfg, environ, c.ErrOrStderr())
 	}
 	if err := addSettings(c.Flags()); err != nil {
 		c.RunE = func(*cobra.Command, []string) error { return err }
@@ -28,13 +29,13 @@ func newRole(role roles.Role, environ []string) *cobra.Command {
 }
 
 // serve runs the role until ctx ends.
-func serve(ctx context.Context, role roles.Role, cfg daemon.Config, noColor bool, stderr io.Writer) error {
-	log, err := daemon.NewLogger(stderr, cfg.Log, noColor)
+func serve(ctx context.Context, role roles.Role, cfg daemon.Config, environ []string, stderr io.Writer) error {
+	log, err := daemon.NewLogger(stderr, cfg.Log, daemon.NoColor(environ))
 	if err != nil {
 		return err
 	}
 	registry := daemon.NewRegistry()
-	platform, err := roles.Open(cfg, registry, log)
+	platform, err := roles.Open(cfg, lookup(environ), registry, log)
 	if err != nil {
 		return err
 	}
@@ -54,4 +55,16 @@ func serve(ctx context.Context, role roles.Role, cfg daemon.Config, noColor bool
 		Parts:   []daemon.Part{{Name: role.Name, Run: service.Run}},
 		Finally: platform.Close,
 	})
+}
+
+// lookup finds variables in an environment.
+func lookup(environ []string) func(string) string {
+	return func(name string) string {
+		for _, e := range environ {
+			if value, ok := strings.CutPrefix(e, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
@@ -26,6 +27,7 @@ import (
 type Platform struct {
 	Config   daemon.Config
 	Rules    *events.Rules
+	Partners []affiliate.Partner // of the role affiliate
 	Admin    *stream.Admin
 	Producer *stream.Producer
 	Registry prometheus.Registerer
@@ -37,8 +39,9 @@ type Platform struct {
 
 // Open makes the clients. It reads the files that the configuration names and
 // fails if one is not as it should be; whether anybody answers is found out
-// later, and waited for. The caller closes the platform.
-func Open(cfg daemon.Config, registry prometheus.Registerer, log *slog.Logger) (*Platform, error) {
+// later, and waited for. getenv finds partners' keys that stand in the
+// environment. The caller closes the platform.
+func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Registerer, log *slog.Logger) (*Platform, error) {
 	layout, err := deploy.Topics()
 	if err != nil {
 		return nil, err
@@ -51,6 +54,11 @@ func Open(cfg daemon.Config, registry prometheus.Registerer, log *slog.Logger) (
 	}
 	p := &Platform{
 		Config: cfg, Rules: events.SeedRules(), Registry: registry, Logger: log, kafka: kafkaOf(cfg.Kafka, log),
+	}
+	if path := cfg.Affiliate.PartnersFile; path != "" {
+		if p.Partners, err = affiliate.LoadPartners(path, getenv); err != nil {
+			return nil, err
+		}
 	}
 	if p.Admin, err = stream.NewAdmin(p.kafka); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)

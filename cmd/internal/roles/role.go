@@ -4,7 +4,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
+	"github.com/kelisim/kelisim/consumers/targeting"
 )
 
 // Role is one of the services that a process can be.
@@ -19,6 +21,8 @@ type Role struct {
 func All() []Role {
 	return []Role{
 		{Name: marketing.Name, Short: "Take people out of audiences and send queues", service: marketingService},
+		{Name: targeting.Name, Short: "Forget profiles and segments", service: targetingService},
+		{Name: affiliate.Name, Short: "Close partners' pseudonyms and queue a stop for each partner", service: affiliateService},
 	}
 }
 
@@ -28,4 +32,20 @@ func marketingService(p *Platform, client redis.UniversalClient) (consumers.Serv
 		return consumers.Service{}, err
 	}
 	return marketing.Service(action), nil
+}
+
+func targetingService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := targeting.New(client, p.Rules, nil)
+	if err != nil {
+		return consumers.Service{}, err
+	}
+	return targeting.Service(action), nil
+}
+
+func affiliateService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := affiliate.New(client, p.Rules, p.Partners, nil)
+	if err != nil {
+		return consumers.Service{}, err
+	}
+	return affiliate.Service(action), nil
 }

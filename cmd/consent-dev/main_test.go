@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/embedded"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+// output is written by the program and read by the test.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// waitFor waits until the program has written something, and returns its
+// submatches.
+func (o *output) waitFor(t *testing.T, pattern string) []string {
+	t.Helper()
+	var found []string
+	require.Eventually(t, func() bool {
+		found = regexp.MustCompile(pattern).FindStringSubmatch(o.String())
+		return found != nil
+	}, 2*patience, 5*time.Millisecond, "want %s", pattern)
+	return found
+}
+
+// embeddedPorts makes the embedded servers take any free port.
+var embeddedPorts = []string{"--kafka-port", "0", "--redis-port", "0"}
+
+func TestOneStoryOnEmbeddedServersHoldsEveryPromise(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	var out, errs output
+	err := run(t.Context(), append([]string{"--once"}, embeddedPorts...), nil, &out, &errs)
+	require.NoError(t, err, out.String())
+	requireAllHeld(t, out.String(), 4)
+	require.Empty(t, errs.String())
+	require.NotContains(t, out.String(), "\x1b[", "no colours off a terminal")
+	goleak.VerifyNone(t, before)
+}
+
+// The same on servers that somebody else runs, real ones under the tag real. Of
+// those no cache is emptied.
+func TestOneStoryOnGivenServersHoldsEveryPromise(t *testing.T) {
+	kafka, redis := testenv.StartKafka(t, testenv.KafkaConfig{}), testenv.Redis(t)
+	var out output
+	err := run(t.Context(), []string{"--once", "--kafka", kafka.Addr(), "--redis", redis.Addr()}, nil, &out, io.Discard)
+	require.NoError(t, err, out.String())
+	requireAllHeld(t, out.String(), 3)
+}
+
+func requireAllHeld(t *testing.T, out string, promises int) {
+	t.Helper()
+	require.NotContains(t, out, "BROKEN")
+	require.Equal(t, promises, strings.Count(out, " held "), out)
+	for _, service := range []string{"marketing", "targeting", "affiliate"} {
+		require.Regexp(t, `ms  `+service+` +guard denies`, out)
+		require.Regexp(t, service+` +\S+ +deny +withdrawn +by \d+/\d+@\d+`, out)
+	}
+	require.Contains(t, out, "for development, not for production")
+}
+
+func TestItRunsUntilInterruptedAndLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, errs output
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, append([]string{"--story-every", "1s", "--subjects", "50"}, embeddedPorts...), nil, &out, &errs)
+	}()
+	kafka := out.waitFor(t, `Kafka  (\S+)`)[1]
+	redis := out.waitFor(t, `Redis  (\S+)`)[1]
+	out.waitFor(t, `withdrawal 2 ·`)
+	interrupt()
+	require.NoError(t, <-ended)
+	require.Empty(t, errs.String())
+	for _, addr := range []string{kafka, redis} {
+		_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+		require.Error(t, err, "%s still listens", addr)
+	}
+	goleak.VerifyNone(t, before)
+}
+
+// What the page says to try is tried: the withdrawal by hand, exactly with the
+// printed attributes, and the loss of the cache.
+func TestWhatToTryNextWorks(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out output
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, append([]string{"--story-every", "1h", "--subjects", "10"}, embeddedPorts...), nil, &out, io.Discard)
+	}()
+	kafka := out.waitFor(t, `Kafka  (\S+)`)[1]
+	out.waitFor(t, `kcat -P [^|]*content-type=application/json\n`)
+	out.waitFor(t, `Read the log along`)
+
+	record := printedRecord(t, out.String())
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka))
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, client.ProduceSync(t.Context(), record).FirstErr())
+	out.waitFor(t, `try-me: marketing allow \(granted\) → deny \(withdrawn\)\n`)
+	interrupt()
+	require.NoError(t, <-ended)
+}
+
+// printedRecord reads the record off the printed kcat command.
+func printedRecord(t *testing.T, out string) *kgo.Record {
+	t.Helper()
+	data := regexp.MustCompile(`echo '([^']+)' \| \\`).FindStringSubmatch(out)
+	require.NotNil(t, data)
+	record := &kgo.Record{Topic: deploy.EventsTopic, Key: []byte(handSubject), Value: []byte(data[1])}
+	for _, header := range regexp.MustCompile(`-H (\S+?)=(\$\(date[^)]+\)|\S+)`).FindAllStringSubmatch(out[:strings.Index(out, "Consent again")], -1) {
+		value := header[2]
+		switch header[1] {
+		case "ce_id":
+			value = "by-hand-1"
+		case "ce_time":
+			value = time.Now().UTC().Format("2006-01-02T15:04:05Z")
+		}
+		record.Headers = append(record.Headers, kgo.RecordHeader{Key: header[1], Value: []byte(value)})
+	}
+	return record
+}
+
+func TestDataDirectoryKeepsTheLog(t *testing.T) {
+	dir := t.TempDir()
+	args := append([]string{"--once", "--data", dir, "--subjects", "10", "--rate", "0"}, embeddedPorts...)
+	for range 2 {
+		require.NoError(t, run(t.Context(), args, nil, io.Discard, io.Discard))
+	}
+	kafka, err := embedded.StartKafka(embedded.KafkaConfig{DataDir: dir})
+	require.NoError(t, err)
+	defer kafka.Close()
+	admin, err := stream.NewAdmin(stream.Config{Brokers: kafka.Addrs()})
+	require.NoError(t, err)
+	ranges, err := admin.Offsets(t.Context(), deploy.EventsTopic)
+	require.NoError(t, err)
+	total := int64(0)
+	for _, r := range ranges {
+		total += r.End
+	}
+	const story = 5 // grant, withdrawal, copy, late grant, witness
+	require.EqualValues(t, 2*(10*eventsOfArrival+story), total)
+}
+
+func TestTakenPortsAreStepped(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	port := taken.Addr().(*net.TCPAddr).Port
+	s, err := startServers(options{kafkaPort: port, redisPort: port})
+	require.NoError(t, err)
+	defer s.close()
+	require.NotEqual(t, taken.Addr().String(), s.kafka)
+	require.NotEqual(t, s.kafka, s.redis)
+}
+
+func TestFaultyFlagsAreNamed(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--kafka x":                {"--kafka", "x"},
+		"--redis y":                {"--redis", "y"},
+		"--data is for the":        {"--kafka", "k:1", "--data", "d"},
+		"--rate 1e+06":             {"--rate", "1e6"},
+		"--subjects 0":             {"--subjects", "0"},
+		"--story-every 1ms":        {"--story-every", "1ms"},
+		"unknown flag: --kafak":    {"--kafak", "k:1"},
+		`unknown command "please"`: {"please"},
+	} {
+		require.ErrorContains(t, run(t.Context(), args, nil, io.Discard, io.Discard), want)
+	}
+}
