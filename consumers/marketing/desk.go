@@ -57,6 +57,16 @@ var takeLua string
 //go:embed member.lua
 var memberLua string
 
+// Slots returns the slots of the generation that the service works on, for Open.
+// It fails before the service first ran, and when its Redis was flushed.
+func Slots(ctx context.Context, client redis.UniversalClient) ([]consumers.Slot, error) {
+	all, err := slots.Recorded(ctx, client, Name)
+	if err != nil {
+		return nil, fmt.Errorf("marketing: %w", err)
+	}
+	return all, nil
+}
+
 // Open returns a desk over all partitions' slots of one generation, in the order
 // of the partitions.
 func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
