@@ -47,7 +47,7 @@ bench-real: ## the same on Apache Kafka and redis-server
 
 .PHONY: sim
 sim: ## a million histories under each fault: who ends allowed after a withdrawal (DESIGN 3)
-	go test -run '^$$' -bench Simulation -benchtime 1x -timeout 30m -v ./events
+	go run ./cmd/consent-sim $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

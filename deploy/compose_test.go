@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/daemon/settings"
 )
@@ -87,6 +90,27 @@ func TestComposeConfiguresTheServices(t *testing.T) {
 			require.Contains(t, readCompose(t).Services, strings.Split(addr, ":")[0], name)
 		}
 	}
+}
+
+func TestAffiliateFindsItsPartners(t *testing.T) {
+	s := readCompose(t).Services["affiliate"]
+	require.Contains(t, s.Volumes, "./partners.yaml:"+s.Environment["KELISIM_AFFILIATE_PARTNERS_FILE"]+":ro")
+	_, err := affiliate.LoadPartners("partners.yaml", os.Getenv)
+	require.NoError(t, err)
+
+	file, err := os.ReadFile("partners.yaml")
+	require.NoError(t, err)
+	_, example, found := strings.Cut(string(file), "#   partners:\n")
+	require.True(t, found)
+	example, _, _ = strings.Cut(example, "partners: []")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "partners.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("partners:\n"+strings.ReplaceAll(example, "#   ", "")), 0o600))
+	key := func(fill byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{fill}, 32)) }
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "airline.key"), []byte(key(1)), 0o600))
+	partners, err := affiliate.LoadPartners(path, func(string) string { return key(2) })
+	require.NoError(t, err, "the example in the comment")
+	require.Len(t, partners, 1)
 }
 
 func TestComposeNamesExist(t *testing.T) {

@@ -41,19 +41,20 @@ var table = []place{
 	// The two arms meet in the cache and nowhere else.
 	{pkg: "guard/...", ours: []string{"events", "internal/cache"}, libs: []string{goRedis}},
 	{pkg: "consumers", ours: []string{"events", "events/stream", "events/cloudevent", "internal/cache", "consumers/internal"}},
-	{pkg: "consumers/internal/...", ours: []string{"events", "consumers"}, libs: []string{goRedis}},
+	{pkg: "consumers/internal/...", ours: []string{"events", "internal/cache", "consumers"}, libs: []string{goRedis}},
 	// A service knows no Kafka and never a sibling.
 	{pkg: "consumers/*", ours: []string{"events", "consumers", "consumers/internal"}, libs: []string{goRedis}},
 
 	{pkg: "internal/daemon/..."},
 	{pkg: "internal/synthetic/...", ours: []string{"events"}},
+	{pkg: "internal/simulation/...", ours: []string{"events"}},
 	{pkg: "cmd/...", ours: []string{"..."}, libs: []string{goRedis}},
 }
 
 // forTests are packages that only tests and development import. They may use what production must not, and production
 // must not use them.
 var forTests = []string{
-	"internal/embedded/...", "internal/kafkaproxy/...", "internal/bench/...", "internal/importrule",
+	"internal/embedded/...", "internal/kafkaproxy/...", "internal/bench/...", "internal/endtoend/...", "internal/importrule",
 }
 
 // development are the programs that may link packages for tests in.
