@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,94 +22,6 @@ import (
 	"github.com/kelisim/kelisim/events/stream/recordbatch"
 	"github.com/kelisim/kelisim/internal/testenv"
 )
-
-// script answers the fetch requests of a test in place of the broker: one step each, then the last again.
-type script struct {
-	mu    sync.Mutex
-	steps []func(*kmsg.FetchRequest) *kmsg.FetchResponse
-	asked []int64 // the offset that each request wanted of partition 0
-}
-
-// broker starts a Kafka with one topic whose fetch requests the script answers. A nil step, or response,
-// leaves the request to Kafka.
-func (s *script) broker(t *testing.T, partitions int) (*testenv.Broker, string) {
-	t.Helper()
-	b := testenv.StartKafka(t, testenv.KafkaConfig{})
-	topic := b.Topic(t, testenv.TopicSpec{Name: "script", Partitions: partitions})
-	b.Fake().ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		b.Fake().KeepControl()
-		req := r.(*kmsg.FetchRequest)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, asked := range req.Topics {
-			for _, p := range asked.Partitions {
-				if p.Partition == 0 {
-					s.asked = append(s.asked, p.FetchOffset)
-				}
-			}
-		}
-		if len(s.steps) == 0 {
-			return nil, nil, false
-		}
-		step := s.steps[0]
-		if len(s.steps) > 1 {
-			s.steps = s.steps[1:]
-		}
-		if step == nil {
-			return nil, nil, false
-		}
-		res := step(req)
-		return res, nil, res != nil
-	})
-	return b, topic
-}
-
-func (s *script) wanted() []int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]int64(nil), s.asked...)
-}
-
-// answer is a fetch response about partition 0 of the topic asked for.
-func answer(change func(*kmsg.FetchResponseTopicPartition)) func(*kmsg.FetchRequest) *kmsg.FetchResponse {
-	return func(req *kmsg.FetchRequest) *kmsg.FetchResponse {
-		res := req.ResponseKind().(*kmsg.FetchResponse)
-		part := kmsg.NewFetchResponseTopicPartition()
-		part.HighWatermark, part.LastStableOffset = 100, 100
-		change(&part)
-		topic := kmsg.NewFetchResponseTopic()
-		topic.Topic = req.Topics[0].Topic
-		topic.Partitions = append(topic.Partitions, part)
-		res.Topics = append(res.Topics, topic)
-		return res
-	}
-}
-
-// records is an answer that holds these bytes.
-func records(batches ...[]byte) func(*kmsg.FetchRequest) *kmsg.FetchResponse {
-	return answer(func(p *kmsg.FetchResponseTopicPartition) {
-		for _, b := range batches {
-			p.RecordBatches = append(p.RecordBatches, b...)
-		}
-	})
-}
-
-// refusal is an answer that holds an error code.
-func refusal(code int16) func(*kmsg.FetchRequest) *kmsg.FetchResponse {
-	return answer(func(p *kmsg.FetchResponseTopicPartition) { p.ErrorCode = code })
-}
-
-// batchOf crafts a batch with the values at the deltas of their places.
-func batchOf(t *testing.T, info recordbatch.Info, values ...string) []byte {
-	t.Helper()
-	var e recordbatch.Encoder
-	for _, v := range values {
-		require.NoError(t, e.Add(1000, []byte("k"), []byte(v), recordbatch.Headers{}))
-	}
-	b, err := e.AppendBatch(nil, info)
-	require.NoError(t, err)
-	return b
-}
 
 // These answers make kafka.Reader panic or spin (kafka-go#874, #1393, #1416, #423).
 func TestNextRequestAsksBehindWhatTheLogCleanerLeft(t *testing.T) {
@@ -134,6 +48,17 @@ func TestNextRequestAsksBehindWhatTheLogCleanerLeft(t *testing.T) {
 	require.Equal(t, []string{"11", "20", "21", "32", "33"}, got[0])
 	require.Eventually(t, func() bool { return len(s.wanted()) > 8 }, patience, time.Millisecond)
 	require.Equal(t, []int64{0, 10, 11, 20, 30, 31, 32, 33, 34}, s.wanted()[:9])
+}
+
+func TestBatchThatDoesNotFitIsAskedForWhole(t *testing.T) {
+	whole := batchOf(t, recordbatch.Info{}, strings.Repeat("x", 5000))
+	s := &script{steps: []func(*kmsg.FetchRequest) *kmsg.FetchResponse{records(whole[:1000]), records(whole), records()}}
+	b, topic := s.broker(t, 1)
+	r := reader(t, b, topic, func(c *stream.ReaderConfig) { c.PartitionMaxBytes = 1000 })
+	require.NoError(t, r.Start(t.Context(), map[int32]int64{0: 0}))
+	readAll(t, r, seen{}, 1)
+	require.Eventually(t, func() bool { return len(s.wanted()) > 2 }, patience, time.Millisecond)
+	require.Equal(t, []int32{1000, int32(len(whole)), 1000}, s.sizes[:3])
 }
 
 func TestBytesHurtOnTheWayAreFetchedAgain(t *testing.T) {
@@ -194,6 +119,11 @@ func TestRefusedPartitionIsAskedForAgainAtOnceWhenItsLeaderIsBack(t *testing.T) 
 	refuse.Store(true)
 	s := &script{}
 	b, topic := s.broker(t, 1)
+	var refreshes atomic.Int32
+	b.Fake().ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		refreshes.Add(1)
+		return nil, nil, false
+	})
 	code := int16(notLeader)
 	s.steps = append(s.steps, func(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 		if !refuse.Load() {
@@ -211,6 +141,7 @@ func TestRefusedPartitionIsAskedForAgainAtOnceWhenItsLeaderIsBack(t *testing.T) 
 	for range 6 {
 		<-moved
 	}
+	require.GreaterOrEqual(t, refreshes.Load(), int32(5), "the cluster was asked every time who leads it")
 	refuse.Store(false)
 	back := time.Now()
 	got := seen{}
@@ -354,6 +285,7 @@ func TestBrokerThatNeverAnswersIsNoticedAndClosingDoesNotWaitForIt(t *testing.T)
 	began := time.Now()
 	r.Close()
 	require.Less(t, time.Since(began), time.Second)
+	require.Eventually(t, func() bool { return !waitsForAnswer() }, time.Second, time.Millisecond, "the connection is given up at once")
 	close(block)
 	b.Stop(t)
 	goleak.VerifyNone(t, ignore)
@@ -444,4 +376,27 @@ func TestBrokerThatForgotTheFetchSessionIsToldAgain(t *testing.T) {
 	}
 	got.requireCounted(t, 2, 10)
 	require.Empty(t, lost, "no connection was given up for it")
+}
+
+// waitsForAnswer tells whether a goroutine of this process waits for the answer to a request of ours.
+func waitsForAnswer() bool {
+	stacks := make([]byte, 4<<20)
+	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "stream.(*exchange).RawExchange")
+}
+
+func TestMemberThatLeavesDoesNotJoinOnceMore(t *testing.T) {
+	b := testenv.StartKafka(t, testenv.KafkaConfig{})
+	topic := b.Topic(t, testenv.TopicSpec{Name: "leave"})
+	var joins atomic.Int32
+	b.Fake().ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		joins.Add(1)
+		return nil, nil, false
+	})
+	for i := range int32(10) {
+		l := newLedger()
+		m := join(t, b, stream.ConsumerConfig{Group: topic, Topic: topic}, l.handle("m"))
+		l.awaitAssigned(t, map[string]int{"m": 1})
+		require.NoError(t, m.stop())
+		require.Equal(t, i+1, joins.Load())
+	}
 }

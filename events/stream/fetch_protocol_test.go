@@ -116,6 +116,8 @@ func TestSilenceProvesFreshnessOnlyAfterTheBrokerSpoke(t *testing.T) {
 	require.Equal(t, answered{partition: 0, lastStable: 5, highWatermark: 6, logStart: 1}, *a)
 	_, ok = s.silent(1)
 	require.False(t, ok, "what was last said was an error")
+	s.plan(list[:2])
+	require.Empty(t, s.gone, "forgotten once")
 	s.answered(0)
 	s.plan(list)
 	require.Len(t, s.send, 3, "without a session everything is named")

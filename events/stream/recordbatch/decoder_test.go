@@ -191,6 +191,7 @@ func TestBrokenBatchIsNamedAndNothingBehindItIsRead(t *testing.T) {
 		{"count below the records", signed(func(b []byte) { be.PutUint32(b[atCount:], 1) }), ErrCorrupt, "behind the last record"},
 		{"unknown codec", signed(func(b []byte) { b[atAttributes+1] |= 5 }), ErrCorrupt, "unknown codec 5"},
 		{"offset delta above the last", signed(func(b []byte) { be.PutUint32(b[atLastOffsetDelta:], 1); b[HeaderSize+3] = 4 }), ErrCorrupt, "offset delta 2"},
+		{"offset delta that does not rise", signed(func(b []byte) { b[HeaderSize+1+int(b[HeaderSize]>>1)+3] = 0 }), ErrCorrupt, "offset delta 0 after 0"},
 		{"record length beyond the batch", signed(func(b []byte) { b[HeaderSize] = 0x7e }), ErrCorrupt, "does not fit"},
 		{"key length beyond the record", signed(func(b []byte) { b[HeaderSize+4] = 0x7e }), ErrCorrupt, "malformed"},
 		{"not gzip", signed(func(b []byte) { b[atAttributes+1] |= byte(Gzip) }), ErrCorrupt, "gzip"},
