@@ -1,0 +1,3 @@
+// Package readme holds the code of the README, so that it compiles. It has only
+// tests.
+package readme
