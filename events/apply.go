@@ -38,6 +38,12 @@ const (
 	AlarmFutureStop    = "stop-from-the-future" // a restriction by a clock that runs ahead
 )
 
+// maxAhead bounds how far ahead of its append time a restriction's stamp is
+// believed, in milliseconds. Believing it keeps out what the same fast clock
+// stamped before it; the bound lets the person consent again soon. Five minutes
+// is what Kerberos allows clocks to differ (RFC 4120, section 1.6).
+const maxAhead Millis = 5 * 60 * 1000
+
 // Apply folds one event into a state by two keys to open, one to close. It is
 // pure; s is never changed. The event must be of the state's subject and come
 // from the subject's own partition. A state that is not readable parks: to start
@@ -72,7 +78,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		if !e.Type.Restricts() {
 			return Outcome{Verdict: Park, Reason: ReasonFuture}, false
 		}
-		d.Decided, out.Alarm = d.Appended, AlarmFutureStop
+		d.Decided, out.Alarm = min(d.Decided, d.Appended+maxAhead), AlarmFutureStop
 	}
 	var total effect
 	switch e.Type {

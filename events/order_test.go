@@ -171,6 +171,41 @@ func TestOddTextsAndTimesKeepTheStateReadable(t *testing.T) {
 	}
 }
 
+// A withdrawal by a clock that runs ahead closes at once, and keeps closed what
+// the same clock had stamped before it. It does not close for ever.
+func TestWithdrawalFromTheFutureClosesForMinutesNotForYears(t *testing.T) {
+	r := SeedRules()
+	early := told(Granted, "web", "g", promotion, 2, 19_000, 30_000) // ten seconds ahead, and delayed
+	s, out := r.Apply(State{}, told(Withdrawn, "web", "w", promotion, 1, 20_000, 10_000))
+	require.Equal(t, AlarmFutureStop, out.Alarm)
+	s, _ = r.Apply(s, early)
+	require.False(t, r.Decide(s, "promotion").Allowed, "decided before it, by the same clock")
+
+	const year9999, at = 253_402_300_799_999, 1_000_000
+	s, _ = r.Apply(s, told(Withdrawn, "web", "w2", promotion, 3, year9999, at))
+	require.Equal(t, ByWithdrawal, r.Decide(s, "promotion").Reason)
+	soon, _ := r.Apply(s, told(Granted, "shop", "g2", promotion, 4, at+maxAhead, at+maxAhead+1))
+	require.False(t, r.Decide(soon, "promotion").Allowed)
+	for _, source := range []string{"web", "shop"} {
+		later, _ := r.Apply(s, told(Granted, source, "g3", promotion, 5, at+maxAhead+501, at+maxAhead+502))
+		require.True(t, r.Decide(later, "promotion").Allowed, source)
+	}
+}
+
+func TestPermissionFromTheFutureIsParked(t *testing.T) {
+	r := SeedRules()
+	for _, typ := range []Type{Granted, Unblocked, AgreementStarted, PolicyAccepted} {
+		e := told(typ, "web", "g", promotion, 0, 1_000+r.Uncertainty()+1, 1_000)
+		e.Policy = "2"
+		s, out := r.Apply(State{}, e)
+		require.Equal(t, Outcome{Verdict: Park, Reason: ReasonFuture}, out, typ)
+		require.True(t, s.IsZero())
+		e.Decided--
+		_, out = r.Apply(State{}, e)
+		require.Equal(t, Applied, out.Verdict, typ)
+	}
+}
+
 // A damaged state must be refused or fold on; it must never panic a consumer.
 func TestDamagedStateIsRefusedOrFoldsOn(t *testing.T) {
 	r := SeedRules()
