@@ -17,6 +17,7 @@ type cursor struct {
 	turn      uint64 // changes with every Seek: answers to earlier questions are dropped
 	broker    int32  // that leads it, or homeless
 	standing  bool   // still, after an error that only Seek resolves
+	overdue   bool   // its broker should have answered by now
 	maxBytes  int32  // to ask for; grows when a batch does not fit
 	broken    int    // how often the batch at offset could not be read
 	refused   int    // how often in a row no broker served it

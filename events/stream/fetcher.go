@@ -10,6 +10,9 @@ import (
 const (
 	// routeEvery is how often the watchdog looks, and lost partitions are noticed that nobody reported.
 	routeEvery = time.Second
+	// overdueAfter is how long an answer may be late until it is looked whether another broker leads by
+	// now. A broker that is slow is not given up for it; one that hangs is, once the cluster has replaced it.
+	overdueAfter = time.Second
 	// retryFirst and retryMost bound the wait before the routing is asked for again after failures: a
 	// leader election takes tens of milliseconds, a broker's start seconds.
 	retryFirst = 10 * time.Millisecond
@@ -58,11 +61,11 @@ func (f *fetcher) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			f.guard(time.Now())
+		case now := <-tick.C:
+			f.guard(now)
 		case <-f.again:
 		}
-		if refused, any := f.astray(); any {
+		if refused, any := f.astray(time.Now()); any {
 			f.route(ctx, refused)
 		}
 	}
@@ -92,16 +95,24 @@ func (f *fetcher) route(ctx context.Context, refused int) {
 	}
 }
 
-// settle gives homeless partitions to the pollers of their leaders. It reports whether all have one.
+// settle gives homeless partitions, and overdue ones that have a new leader, to the pollers of their
+// leaders. It reports whether all have one.
 func (f *fetcher) settle(ctx context.Context, leaders map[int32]int32) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	settled := true
 	for _, c := range f.cursors {
+		leader, known := leaders[c.partition]
+		if c.overdue && known && leader != c.broker {
+			if p := f.pollers[c.broker]; p != nil {
+				p.interrupt(errInterrupted)
+			}
+			c.broker = homeless
+		}
+		c.overdue = false
 		if c.broker != homeless || c.standing {
 			continue
 		}
-		leader, known := leaders[c.partition]
 		if !known {
 			settled = false
 			c.refused++
@@ -119,12 +130,20 @@ func (f *fetcher) settle(ctx context.Context, leaders map[int32]int32) bool {
 	return settled
 }
 
-// astray tells whether partitions are homeless, and how often the worst of them was refused.
-func (f *fetcher) astray() (refused int, any bool) {
+// astray tells whether partitions are homeless or overdue, and how often the worst was refused.
+func (f *fetcher) astray(now time.Time) (refused int, any bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.cursors {
-		if c.broker == homeless && !c.standing {
+		if c.standing {
+			continue
+		}
+		p := f.pollers[c.broker]
+		waiting := p != nil && !p.blocked.Load()
+		if c.overdue = waiting && now.Sub(c.answered) > f.conf.MaxWait+overdueAfter; c.overdue {
+			refused, any = max(refused, 1), true
+		}
+		if c.broker == homeless {
 			refused, any = max(refused, c.refused), true
 		}
 	}
