@@ -72,7 +72,7 @@ func newEnvironment(ctx context.Context, o options, s *servers, p *page, stderr 
 		return nil, errors.Join(err, e.platform.Close(ctx))
 	}
 	e.admin, err = daemon.ListenAdmin(ctx, daemon.AdminOptions{
-		Config: daemon.Admin{Addr: "127.0.0.1:0"}, Metrics: registry, Checks: e.services[0].Checks(), Logger: log,
+		Config: daemon.Admin{Addr: "127.0.0.1:0"}, Metrics: registry, Checks: e.checks(), Logger: log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, e.platform.Close(ctx))
@@ -124,6 +124,16 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	}
 	e.watcher, err = newWatcher(e.teller, e.page)
 	return err
+}
+
+// checks are those of all services, under their names.
+func (e *environment) checks() (all []daemon.Check) {
+	for _, s := range e.services {
+		for _, c := range s.Checks() {
+			all = append(all, daemon.Check{Name: s.Name + " " + c.Name, Ready: c.Ready})
+		}
+	}
+	return all
 }
 
 // run runs all of it until ctx ends or the one story is told.

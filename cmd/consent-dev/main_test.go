@@ -71,6 +71,7 @@ func TestOneStoryOnGivenServersHoldsEveryPromise(t *testing.T) {
 	var out output
 	err := run(t.Context(), []string{"--once", "--kafka", kafka.Addr(), "--redis", redis.Addr()}, nil, &out, io.Discard)
 	require.NoError(t, err, out.String())
+	t.Log(out.String())
 	requireAllHeld(t, out.String(), 3)
 }
 

@@ -117,8 +117,14 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 				}
 				return m != nil
 			}, 10*time.Second, time.Millisecond)
-			require.Eventually(t, func() bool { return status(t, admin, "/readyz") == http.StatusOK }, 20*time.Second, 10*time.Millisecond)
-			require.Equal(t, http.StatusOK, status(t, admin, "/livez"))
+			require.Eventually(t, func() bool {
+				code, _ := get(t, admin, "/readyz")
+				return code == http.StatusOK
+			}, 20*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { // fresh, as a guard would see it
+				_, metrics := get(t, admin, "/metrics")
+				return regexp.MustCompile(`consent_staleness_seconds{partition="11",service="` + role.Name + `"} [0-2](\.|\n)`).MatchString(metrics)
+			}, 20*time.Second, 10*time.Millisecond)
 			cancel()
 			require.NoError(t, <-ended, logged.String())
 			require.NotContains(t, logged.String(), `"level":"ERROR"`)
@@ -127,13 +133,15 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 	}
 }
 
-func status(t *testing.T, addr, path string) int {
+func get(t *testing.T, addr, path string) (status int, body string) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+path, nil)
 	require.NoError(t, err)
 	resp, err := client.Do(req)
 	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	return resp.StatusCode
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(text)
 }

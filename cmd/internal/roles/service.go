@@ -47,6 +47,9 @@ func (p *Platform) Service(role Role) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.Registry.Register(newStaleness(cache.NewReader(client, role.Name), role.Name)); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	return &Service{
 		Name: role.Name, platform: p, client: client, service: service,
 		log: p.Logger, metrics: consumers.NewMetrics(p.Registry, role.Name),
