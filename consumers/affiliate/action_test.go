@@ -98,7 +98,7 @@ func (w *world) due(t slotstest.T, partner string) []affiliate.Stop {
 }
 
 func TestStopClosesThePseudonymAndIsQueued(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	leaver, stayer := slotstest.Subject(1), slotstest.Subject(2)
 	pseudonym := w.partners[0].Current.Pseudonym(leaver)
 	require.Equal(t, affiliate.Share{Subject: leaver, Pseudonym: pseudonym}, w.share(t, "home", "contractors", leaver))
@@ -133,7 +133,7 @@ func TestPartnerAbroadNeedsTheBorderToo(t *testing.T) {
 		"purpose was never decided": {stopped: []events.Purpose{border}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, testenv.Redis(t).Client(t))
+			w := newWorld(t, slotstest.Redis(t))
 			s := slotstest.Subject(1)
 			w.Decide(t, s, w.Standing(t, c.allowed, c.stopped))
 			w.Drain(t, w.action)
@@ -148,7 +148,7 @@ func TestPartnerAbroadNeedsTheBorderToo(t *testing.T) {
 }
 
 func TestAgreeingAgainOpensAndTheOldStopIsStillDelivered(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	first := w.refuses(t, s)
 	w.Drain(t, w.action)
@@ -165,7 +165,7 @@ func TestAgreeingAgainOpensAndTheOldStopIsStillDelivered(t *testing.T) {
 }
 
 func TestRepeatedTurnsQueueNothingAgain(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	turn := w.refuses(t, slotstest.Subject(1))
 	require.NoError(t, w.action.Act(ctx(), w.Slot, []consumers.Turn{turn, turn}))
 	stops := w.due(t, "home")
@@ -178,7 +178,7 @@ func TestRepeatedTurnsQueueNothingAgain(t *testing.T) {
 }
 
 func TestFurtherPurposeIsAnotherStop(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.Decide(t, s, w.Standing(t, []events.Purpose{"partner-contracts"}, []events.Purpose{"contractors"}))
 	w.Drain(t, w.action)
@@ -191,7 +191,7 @@ func TestFurtherPurposeIsAnotherStop(t *testing.T) {
 }
 
 func TestLateTurnOfAnOldOwnerUndoesNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	refusal, consent := w.refuses(t, s), w.agrees(t, s)
 	turns := w.Pending(t)
@@ -211,7 +211,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := testenv.Redis(t)
-			w := newWorld(t, server.Client(t))
+			w := newWorld(t, slotstest.Client(t, server))
 			for _, s := range slotstest.Subjects(people) {
 				w.refuses(t, s)
 			}
@@ -233,7 +233,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 }
 
 func TestSpoiledQueueLosesNoStopAndDelaysNoOtherPartner(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	spoiled := w.Slot.Prefix + "queue:home"
 	require.NoError(t, w.client.Set(ctx(), spoiled, "not a sorted set", 0).Err())
@@ -249,7 +249,7 @@ func TestSpoiledQueueLosesNoStopAndDelaysNoOtherPartner(t *testing.T) {
 }
 
 func TestPartnersSeeNoSubjectAndNothingInCommon(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	people := slotstest.Subjects(20)
 	for _, s := range people {
 		w.refuses(t, s)
@@ -280,7 +280,7 @@ func TestPartnersSeeNoSubjectAndNothingInCommon(t *testing.T) {
 }
 
 func TestAllKeysAreInTheSlot(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.refuses(t, slotstest.Subject(2))
 	w.Drain(t, w.action)
 	slotstest.RequireOneSlot(t, w.client, w.Slot.Prefix)
@@ -289,6 +289,6 @@ func TestAllKeysAreInTheSlot(t *testing.T) {
 func TestRulesWithoutAffiliatesPurposesAreRefused(t *testing.T) {
 	rules, err := events.ParseRules([]byte(`{"clockUncertaintyMs":500,"purposes":[]}`))
 	require.NoError(t, err)
-	_, err = affiliate.New(testenv.Redis(t).Client(t), rules, nil, nil)
+	_, err = affiliate.New(slotstest.Redis(t), rules, nil, nil)
 	require.ErrorContains(t, err, "partner-contracts")
 }

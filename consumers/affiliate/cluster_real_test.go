@@ -16,6 +16,7 @@ import (
 
 func TestRedisClusterRunsEveryScript(t *testing.T) {
 	cluster := testenv.RedisCluster(t)
+	slotstest.KeepFresh(cluster)
 	all := slotstest.Slots(affiliate.Name, 8)
 	partners := []affiliate.Partner{{ID: "home", Country: "KZ", Purposes: []events.Purpose{"contractors"}, Current: key(t, 1), Previous: key(t, 2)}}
 	desk, err := affiliate.Open(cluster, all, partners)

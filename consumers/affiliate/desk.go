@@ -26,6 +26,10 @@ var (
 //
 // That a desk names a pseudonym is no permission: it knows who said no, not who
 // said yes. Ask the guard before, for a partner abroad also for cross-border.
+//
+// A subject is in doubt, and not shared for now, while its state may be newer
+// than these keys: its action is still to be done, an event of it is parked, or
+// the cache is behind the log by more than the guard accepts.
 type Desk struct {
 	slots    slots.Slots
 	partners []Partner
@@ -64,7 +68,7 @@ type Share struct {
 	Subject   events.Subject
 	Pseudonym Pseudonym // under the partner's current key; empty unless it may be shared
 	Closed    bool      // a decision of the subject stands against it
-	Doubted   bool      // the subject's state is newer than this, or an event of it is parked
+	Doubted   bool      // the subject's state may be newer than this
 }
 
 // Share returns what may be shared of subjects with a partner for a purpose, in

@@ -8,11 +8,10 @@ import (
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/internal/slots"
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestDoubtSharesNothingUntilTheActionIsDone(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.refuses(t, s)
 	require.Equal(t, affiliate.Share{Subject: s, Doubted: true}, w.share(t, "home", "contractors", s))
@@ -23,7 +22,7 @@ func TestDoubtSharesNothingUntilTheActionIsDone(t *testing.T) {
 }
 
 func TestSharesComeInTheOrderOfTheirSubjects(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	partners := []affiliate.Partner{{ID: "home", Country: "KZ", Purposes: affiliate.Purposes()[:1], Current: key(t, 1)}}
 	desk, err := affiliate.Open(client, slotstest.Slots(affiliate.Name, 4), partners)
 	require.NoError(t, err)
@@ -36,7 +35,7 @@ func TestSharesComeInTheOrderOfTheirSubjects(t *testing.T) {
 }
 
 func TestNothingIsSharedOutsideThePartnersPurposes(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	_, err := w.desk.Share(ctx(), "nobody", "contractors", slotstest.Subject(1))
 	require.ErrorIs(t, err, affiliate.ErrPartner)
 	_, err = w.desk.Share(ctx(), "abroad", "partner-contracts", slotstest.Subject(1))
@@ -44,7 +43,7 @@ func TestNothingIsSharedOutsideThePartnersPurposes(t *testing.T) {
 }
 
 func TestStopReachesBothKeysOfARotation(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	old := w.partners[0].Current
 	w.rotate(t, 0, 9)
@@ -62,7 +61,7 @@ func TestStopReachesBothKeysOfARotation(t *testing.T) {
 }
 
 func TestWhoWasClosedBeforeARotationStaysClosedAndIsNotToldTwice(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.refuses(t, s)
 	w.Drain(t, w.action)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers/affiliate"
+	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // key returns a key of its own for each byte.
@@ -23,7 +23,7 @@ func key(t require.TestingT, b byte) affiliate.Key {
 
 func TestPartnersThatCannotBeServedAreRefused(t *testing.T) {
 	good := affiliate.Partner{ID: "acme", Country: "KZ", Purposes: []events.Purpose{"contractors"}, Current: key(t, 1)}
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	for name, change := range map[string]func(*affiliate.Partner){
 		"no id":               func(p *affiliate.Partner) { p.ID = "" },
 		"id breaks keys":      func(p *affiliate.Partner) { p.ID = "a:b" },

@@ -12,7 +12,6 @@ import (
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // told remembers the stops that a partner acknowledged.
@@ -23,7 +22,7 @@ type told map[events.Position]affiliate.Stop
 // any more is shared with nobody, each partner concerned has its stop or will,
 // and no acknowledged stop comes back.
 func TestNoInterleavingSharesAStoppedSubjectOrLosesAStop(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	people := slotstest.Subjects(2)
 	rapid.Check(t, func(t *rapid.T) {
 		require.NoError(t, client.FlushAll(ctx()).Err())

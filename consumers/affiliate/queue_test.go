@@ -9,11 +9,10 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestLeasedStopIsHandedOutOnceUntilItsLeaseEnds(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	for _, s := range slotstest.Subjects(3) {
 		w.refuses(t, s)
 	}
@@ -36,7 +35,7 @@ func TestLeasedStopIsHandedOutOnceUntilItsLeaseEnds(t *testing.T) {
 }
 
 func TestAcknowledgedStopsAreGone(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	for _, s := range slotstest.Subjects(3) {
 		w.refuses(t, s)
 	}
@@ -52,7 +51,7 @@ func TestAcknowledgedStopsAreGone(t *testing.T) {
 }
 
 func TestRetriedStopComesWhenItIsDueAndOnlyWhileItWaits(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.refuses(t, slotstest.Subject(1))
 	w.Drain(t, w.action)
 	q, now := w.queue(t, "home"), time.Now().Add(time.Second)
@@ -74,7 +73,7 @@ func TestRetriedStopComesWhenItIsDueAndOnlyWhileItWaits(t *testing.T) {
 }
 
 func TestUnreadableStopStaysAndHidesNoOther(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	bad, good := w.refuses(t, slotstest.Subject(1)), w.refuses(t, slotstest.Subject(2))
 	w.Drain(t, w.action)
 	require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"stops:home", bad.Version.String(), "rubbish").Err())
@@ -89,7 +88,7 @@ func TestUnreadableStopStaysAndHidesNoOther(t *testing.T) {
 }
 
 func TestForeignStopsAreRefused(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.refuses(t, slotstest.Subject(1))
 	w.Drain(t, w.action)
 	foreign := w.due(t, "abroad")[0]

@@ -82,7 +82,7 @@ func (w *world) sees(t slotstest.T, campaign string, s events.Subject) (audience
 }
 
 func TestStopTakesSubjectOutOfEveryCampaignOfThePurpose(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	leaver, stayer := slotstest.Subject(1), slotstest.Subject(2)
 	w.enlist(t, leaver, stayer)
 
@@ -101,7 +101,7 @@ func TestStopTakesSubjectOutOfEveryCampaignOfThePurpose(t *testing.T) {
 }
 
 func TestAgreeingAgainLiftsSuppressionAndEnlistsNobody(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.enlist(t, s)
 	w.refuses(t, s)
@@ -116,7 +116,7 @@ func TestAgreeingAgainLiftsSuppressionAndEnlistsNobody(t *testing.T) {
 }
 
 func TestUndecidedPurposeIsLeftButNotSuppressed(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.enlist(t, s)
 	w.Decide(t, s, w.Standing(t, []events.Purpose{"promotion"}, nil))
@@ -130,7 +130,7 @@ func TestUndecidedPurposeIsLeftButNotSuppressed(t *testing.T) {
 }
 
 func TestRepeatedTurnsChangeNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.enlist(t, s)
 	turn := w.refuses(t, s)
@@ -144,7 +144,7 @@ func TestRepeatedTurnsChangeNothing(t *testing.T) {
 func TestNewestTurnWinsInAnyOrder(t *testing.T) {
 	for name, order := range map[string][]int{"in order": {0, 1}, "reversed": {1, 0}, "old again": {0, 1, 0}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, testenv.Redis(t).Client(t))
+			w := newWorld(t, slotstest.Redis(t))
 			s := slotstest.Subject(1)
 			turns := []consumers.Turn{w.agrees(t, s), w.refuses(t, s)}
 			for _, i := range order {
@@ -160,7 +160,7 @@ func TestNewestTurnWinsInAnyOrder(t *testing.T) {
 }
 
 func TestLateTurnOfAnOldOwnerUndoesNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	late := w.agrees(t, s)
 	w.refuses(t, s)
@@ -177,7 +177,7 @@ func TestLateTurnOfAnOldOwnerUndoesNothing(t *testing.T) {
 }
 
 func TestMarksOfWhatWasActedOnDoNotPileUp(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	for n := range 50 {
 		for i := range 10 {
 			w.refuses(t, slotstest.Subject(10*n+i))
@@ -196,7 +196,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := testenv.Redis(t)
-			w := newWorld(t, server.Client(t))
+			w := newWorld(t, slotstest.Client(t, server))
 			all := slotstest.Subjects(people)
 			for _, s := range all {
 				w.Decide(t, s, w.Standing(t, nil, marketing.Purposes()))
@@ -223,7 +223,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 }
 
 func TestSpoiledKeyDelaysNobodyElsesStop(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.enlist(t, s)
 	spoiled := w.Slot.Prefix + "audience:quiz"
@@ -240,7 +240,7 @@ func TestSpoiledKeyDelaysNobodyElsesStop(t *testing.T) {
 }
 
 func TestCampaignOfAnotherServicesPurposeIsForNobody(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"campaigns", "odd", "targeted-ads").Err())
 	require.NoError(t, w.client.SAdd(ctx(), w.Slot.Prefix+"audience:odd", s.Reveal()).Err())
@@ -252,7 +252,7 @@ func TestCampaignOfAnotherServicesPurposeIsForNobody(t *testing.T) {
 
 func TestForgottenScriptIsSentAgain(t *testing.T) {
 	server := testenv.Redis(t)
-	w := newWorld(t, server.Client(t))
+	w := newWorld(t, slotstest.Client(t, server))
 	s := slotstest.Subject(1)
 	w.refuses(t, s)
 	w.Drain(t, w.action)
@@ -264,7 +264,7 @@ func TestForgottenScriptIsSentAgain(t *testing.T) {
 }
 
 func TestAllKeysAreInTheSlot(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.enlist(t, slotstest.Subject(1), slotstest.Subject(2))
 	w.refuses(t, slotstest.Subject(2))
 	w.Drain(t, w.action)
@@ -274,6 +274,6 @@ func TestAllKeysAreInTheSlot(t *testing.T) {
 func TestRulesWithoutMarketingsPurposesAreRefused(t *testing.T) {
 	rules, err := events.ParseRules([]byte(`{"clockUncertaintyMs":500,"purposes":[]}`))
 	require.NoError(t, err)
-	_, err = marketing.New(testenv.Redis(t).Client(t), rules, nil)
+	_, err = marketing.New(slotstest.Redis(t), rules, nil)
 	require.ErrorContains(t, err, "promotion")
 }

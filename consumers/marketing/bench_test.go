@@ -14,10 +14,12 @@ import (
 func BenchmarkAct(b *testing.B) {
 	for _, number := range []int{0, 20, 200} {
 		b.Run(fmt.Sprintf("campaigns=%d", number), func(b *testing.B) {
-			client := testenv.Redis(b).Client(b)
+			server := testenv.Redis(b)
+			client, team := server.Client(b), server.Client(b)
+			slotstest.KeepFresh(team)
 			all := slotstest.Slots(marketing.Name, 1)
 			engine := slotstest.NewEngine(client, all[0])
-			desk, err := marketing.Open(client, all)
+			desk, err := marketing.Open(team, all)
 			require.NoError(b, err)
 			people := slotstest.Subjects(10_000)
 			for n := range number {

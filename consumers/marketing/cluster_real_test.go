@@ -15,6 +15,7 @@ import (
 
 func TestRedisClusterRunsEveryScript(t *testing.T) {
 	cluster := testenv.RedisCluster(t)
+	slotstest.KeepFresh(cluster)
 	all := slotstest.Slots(marketing.Name, 8)
 	desk, err := marketing.Open(cluster, all)
 	require.NoError(t, err)

@@ -32,6 +32,10 @@ var (
 //
 // That a desk admits a subject is no permission: it knows who said no, not who
 // said yes. Ask the guard before Admit, and again before each send.
+//
+// A subject is in doubt, and refused for now, while its state may be newer than
+// these keys: its action is still to be done, an event of it is parked, or the
+// cache is behind the log by more than the guard accepts.
 type Desk struct {
 	client redis.UniversalClient
 	slots  slots.Slots
@@ -139,7 +143,7 @@ func (d *Desk) Campaigns(ctx context.Context) (map[string]events.Purpose, error)
 type Admission struct {
 	Added      int // are in it now, whether new or not
 	Suppressed int // refused: a decision of theirs stands against the purpose
-	Doubted    int // refused for now: their state is newer than these keys, or an event of theirs is parked
+	Doubted    int // refused for now: their state may be newer than these keys
 	Strangers  int // refused: not in the audience (of Schedule)
 }
 
@@ -166,7 +170,7 @@ func (d *Desk) Admit(ctx context.Context, campaign string, subjects ...events.Su
 type Membership struct {
 	In         bool // in the audience
 	Suppressed bool // for the campaign's purpose
-	Doubted    bool // the subject's state is newer than this, or an event of it is parked
+	Doubted    bool // the subject's state may be newer than this
 }
 
 // Member reads a subject's place in a campaign and whether it may be outdated,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
@@ -17,7 +18,7 @@ import (
 func ctx() context.Context { return context.Background() }
 
 func TestSuppressedSubjectIsNotAdmitted(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	said, silent := slotstest.Subject(1), slotstest.Subject(2)
 	w.refuses(t, said)
 	w.Drain(t, w.action)
@@ -34,7 +35,7 @@ func TestSuppressedSubjectIsNotAdmitted(t *testing.T) {
 }
 
 func TestDoubtRefusesUntilTheActionIsDone(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.enlist(t, s)
 	w.refuses(t, s)
@@ -59,7 +60,7 @@ func TestDoubtRefusesUntilTheActionIsDone(t *testing.T) {
 }
 
 func TestHeldSubjectIsInDoubtUntilEveryHoldIsReleased(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	for holds, doubted := range map[string]bool{"1/0@7": true, "-1/0@7": false, "-1/0@7 1/0@9": true, "-1/0@7 *": true, "-1/0@7 -1/0@9": false} {
 		require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"held", s.Reveal(), holds).Err())
@@ -70,7 +71,7 @@ func TestHeldSubjectIsInDoubtUntilEveryHoldIsReleased(t *testing.T) {
 }
 
 func TestSendIsTakenOnceAndNotBeforeItIsDue(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	all := slotstest.Subjects(3)
 	w.enlist(t, all...)
 	taken, err := w.desk.Take(ctx(), 0, "quiz", time.UnixMilli(999), 10)
@@ -85,7 +86,7 @@ func TestSendIsTakenOnceAndNotBeforeItIsDue(t *testing.T) {
 }
 
 func TestTakeDropsWhoeverLeftSinceScheduling(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	stays, left, said := slotstest.Subject(0), slotstest.Subject(1), slotstest.Subject(2)
 	w.enlist(t, stays, left, said)
 	require.NoError(t, w.client.SRem(ctx(), w.Slot.Prefix+"audience:quiz", left.Reveal()).Err())
@@ -97,7 +98,7 @@ func TestTakeDropsWhoeverLeftSinceScheduling(t *testing.T) {
 }
 
 func TestDoubtedSendsDoNotBlockTheQueue(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	stuck, behind := slotstest.Subject(0), slotstest.Subject(1)
 	w.enlist(t, stuck, behind)
 	require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"held", stuck.Reveal(), "1/0@7").Err())
@@ -115,8 +116,24 @@ func TestDoubtedSendsDoNotBlockTheQueue(t *testing.T) {
 	require.Equal(t, []events.Subject{stuck}, some)
 }
 
+func TestPartitionBehindTheLogHandsOutNobodyAndPutsNobodyOff(t *testing.T) {
+	server := testenv.Redis(t)
+	w := newWorld(t, slotstest.Client(t, server))
+	s := slotstest.Subject(0)
+	w.enlist(t, s)
+	cold, err := marketing.Open(server.Client(t), []consumers.Slot{w.Slot})
+	require.NoError(t, err)
+	require.NoError(t, w.client.HDel(ctx(), w.Slot.Prefix+"pos", "fresh").Err())
+	taken, err := cold.Take(ctx(), 0, "quiz", time.UnixMilli(1000), 10)
+	require.NoError(t, err)
+	require.Empty(t, taken)
+	taken, err = w.desk.Take(ctx(), 0, "quiz", time.UnixMilli(1000), 10)
+	require.NoError(t, err)
+	require.Equal(t, []events.Subject{s}, taken)
+}
+
 func TestCampaignKeepsItsPurpose(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	require.NoError(t, w.desk.Register(ctx(), "quiz", "contests"))
 	require.ErrorIs(t, w.desk.Register(ctx(), "quiz", "research"), marketing.ErrPurpose)
 	require.Error(t, w.desk.Register(ctx(), "ads", "targeted-ads"))
@@ -127,7 +144,7 @@ func TestCampaignKeepsItsPurpose(t *testing.T) {
 }
 
 func TestUnregisteredCampaignTakesNobody(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.enlist(t, slotstest.Subject(1))
 	require.NoError(t, w.desk.Remove(ctx(), "quiz"))
 	_, err := w.desk.Admit(ctx(), "quiz", slotstest.Subject(1))
@@ -140,7 +157,7 @@ func TestUnregisteredCampaignTakesNobody(t *testing.T) {
 }
 
 func TestCampaignsAreBounded(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	for n := len(campaigns); n < marketing.MaxCampaigns; n++ {
 		require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"campaigns", fmt.Sprint("c-", n), "promotion").Err())
 	}
@@ -148,7 +165,7 @@ func TestCampaignsAreBounded(t *testing.T) {
 }
 
 func TestAudiencesSpreadOverTheSlotsOfTheirSubjects(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	all := slotstest.Slots(marketing.Name, 4)
 	desk, err := marketing.Open(client, all)
 	require.NoError(t, err)

@@ -13,14 +13,13 @@ import (
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // Whatever order a team's writes, decisions, actions, their repeats and late
 // ones of old owners come in: who is stopped and not in the outbox any more is in
 // no audience and no queue, and nobody stopped is ever handed out.
 func TestNoInterleavingKeepsAStoppedSubject(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	names := slices.Sorted(maps.Keys(campaigns))
 	rapid.Check(t, func(t *rapid.T) {
 		require.NoError(t, client.FlushAll(ctx()).Err())

@@ -34,7 +34,8 @@ func (d *Desk) Schedule(ctx context.Context, campaign string, due time.Time, sub
 // Take takes at most limit due sends of a partition out of a campaign's queue.
 // Each is handed out once: a sender that dies with it does not send, and nobody
 // else does. Who is suppressed or left the audience meanwhile is dropped, and
-// who is in doubt comes again a minute later.
+// who is in doubt comes again a minute
+// later. While the partition is behind the log nothing is handed out.
 func (d *Desk) Take(ctx context.Context, partition int32, campaign string, now time.Time, limit int) ([]events.Subject, error) {
 	slot, err := d.slots.At(partition)
 	if err != nil {

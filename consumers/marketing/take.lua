@@ -1,10 +1,12 @@
 -- Takes due sends out of a campaign's queue. Who is suppressed or left the
 -- audience is taken out and not handed over; who is in doubt is put off, so that
--- the queue's head does not fill up with them.
+-- the queue's head does not fill up with them. A slot that is behind hands out
+-- nobody.
 -- ARGV  campaign, now in Unix milliseconds, until when to put off, how many at most
 -- Reply: campaigns found (0 or 1), then the subjects to send to
 local purpose = redis.call('HGET', prefix .. 'campaigns', ARGV[1])
 if not purpose then return {0} end
+if behind() then return {1} end
 local queue = prefix .. 'queue:' .. ARGV[1]
 local reply, out, later = {1}, {}, {}
 for _, subject in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do

@@ -90,7 +90,7 @@ func (w *world) profile(t slotstest.T, purpose events.Purpose, s events.Subject)
 }
 
 func TestStopDeletesFeaturesAndMembershipsOfThePurpose(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	leaver, stayer := slotstest.Subject(1), slotstest.Subject(2)
 	w.know(t, leaver, stayer)
 	w.Decide(t, leaver, w.Standing(t, []events.Purpose{"targeted-ads", "new-services"}, []events.Purpose{"personalisation"}))
@@ -113,7 +113,7 @@ func TestStopDeletesFeaturesAndMembershipsOfThePurpose(t *testing.T) {
 }
 
 func TestAgreeingAgainClearsTheDefaultAndRemembersNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	w.refuses(t, s)
@@ -126,7 +126,7 @@ func TestAgreeingAgainClearsTheDefaultAndRemembersNothing(t *testing.T) {
 }
 
 func TestUndecidedPurposeIsForgottenButNotDefaulted(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	w.Decide(t, s, w.Standing(t, []events.Purpose{"personalisation"}, nil))
@@ -137,7 +137,7 @@ func TestUndecidedPurposeIsForgottenButNotDefaulted(t *testing.T) {
 }
 
 func TestRepeatedTurnsChangeNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	turn := w.refuses(t, s)
@@ -149,7 +149,7 @@ func TestRepeatedTurnsChangeNothing(t *testing.T) {
 }
 
 func TestLateTurnOfAnOldOwnerUndoesNothing(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	late := w.agrees(t, s)
 	w.refuses(t, s)
@@ -169,7 +169,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := testenv.Redis(t)
-			w := newWorld(t, server.Client(t))
+			w := newWorld(t, slotstest.Client(t, server))
 			all := slotstest.Subjects(people)
 			_, err := w.desk.Join(ctx(), "night-owls", all...)
 			require.NoError(t, err)
@@ -190,7 +190,7 @@ func TestCrashInBetweenIsMadeGoodByTheRepeat(t *testing.T) {
 }
 
 func TestSpoiledKeyDelaysNobodyElsesStop(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	for _, spoiled := range []string{"segment:car-buyers", "features:personalisation:" + s.Reveal()} {
@@ -207,7 +207,7 @@ func TestSpoiledKeyDelaysNobodyElsesStop(t *testing.T) {
 }
 
 func TestSegmentOfAnotherServicesPurposeIsForNobody(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"segments", "odd", "promotion").Err())
 	require.NoError(t, w.client.SAdd(ctx(), w.Slot.Prefix+"segment:odd", s.Reveal()).Err())
@@ -217,7 +217,7 @@ func TestSegmentOfAnotherServicesPurposeIsForNobody(t *testing.T) {
 }
 
 func TestAllKeysAreInTheSlot(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.know(t, slotstest.Subject(1), slotstest.Subject(2))
 	w.refuses(t, slotstest.Subject(2))
 	w.Drain(t, w.action)
@@ -227,6 +227,6 @@ func TestAllKeysAreInTheSlot(t *testing.T) {
 func TestRulesWithoutTargetingsPurposesAreRefused(t *testing.T) {
 	rules, err := events.ParseRules([]byte(`{"clockUncertaintyMs":500,"purposes":[]}`))
 	require.NoError(t, err)
-	_, err = targeting.New(testenv.Redis(t).Client(t), rules, nil)
+	_, err = targeting.New(slotstest.Redis(t), rules, nil)
 	require.ErrorContains(t, err, "personalisation")
 }

@@ -14,6 +14,7 @@ import (
 
 func TestRedisClusterRunsEveryScript(t *testing.T) {
 	cluster := testenv.RedisCluster(t)
+	slotstest.KeepFresh(cluster)
 	all := slotstest.Slots(targeting.Name, 8)
 	desk, err := targeting.Open(cluster, all)
 	require.NoError(t, err)

@@ -32,6 +32,10 @@ var (
 //
 // That a desk hands out a profile is no permission: it knows who said no, not who
 // said yes. Ask the guard before.
+//
+// A subject is in doubt, and gets the default for now, while its state may be
+// newer than these keys: its action is still to be done, an event of it is
+// parked, or the cache is behind the log by more than the guard accepts.
 type Desk struct {
 	client redis.UniversalClient
 	slots  slots.Slots
@@ -138,7 +142,7 @@ func (d *Desk) Segments(ctx context.Context) (map[string]events.Purpose, error) 
 type Joining struct {
 	Joined    int // are in it now, whether new or not
 	Defaulted int // refused: a decision of theirs stands against the purpose
-	Doubted   int // refused for now: their state is newer than these keys, or an event of theirs is parked
+	Doubted   int // refused for now: their state may be newer than these keys
 }
 
 // Join adds subjects to a segment, except those who must not be in it. After an
@@ -164,7 +168,7 @@ func (d *Desk) Join(ctx context.Context, segment string, subjects ...events.Subj
 type Membership struct {
 	In        bool // in the segment
 	Defaulted bool // must get the unpersonalised default for the segment's purpose
-	Doubted   bool // the subject's state is newer than this, or an event of it is parked
+	Doubted   bool // the subject's state may be newer than this
 }
 
 // Member reads a subject's place in a segment and whether it may be outdated, in

@@ -9,11 +9,10 @@ import (
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestNothingIsLearnedOfASubjectOnTheDefault(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	said, silent := slotstest.Subject(1), slotstest.Subject(2)
 	w.refuses(t, said)
 	w.Drain(t, w.action)
@@ -27,7 +26,7 @@ func TestNothingIsLearnedOfASubjectOnTheDefault(t *testing.T) {
 }
 
 func TestDoubtMeansTheDefaultUntilTheActionIsDone(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	w.refuses(t, s)
@@ -48,7 +47,7 @@ func TestDoubtMeansTheDefaultUntilTheActionIsDone(t *testing.T) {
 }
 
 func TestHeldSubjectGetsTheDefault(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	s := slotstest.Subject(1)
 	w.know(t, s)
 	require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"held", s.Reveal(), "1/0@7").Err())
@@ -58,13 +57,13 @@ func TestHeldSubjectGetsTheDefault(t *testing.T) {
 }
 
 func TestUnknownProfileIsPersonalAndEmpty(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	require.Equal(t, targeting.Profile{Personal: true, Features: map[string]string{}}, w.profile(t, "targeted-ads", slotstest.Subject(9)))
 	require.False(t, targeting.Profile{}.Personal)
 }
 
 func TestOtherServicesPurposesAreRefused(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	require.Error(t, w.desk.Register(ctx(), "sale", "promotion"))
 	_, err := w.desk.Learn(ctx(), "promotion", slotstest.Subject(1), map[string]string{"a": "b"})
 	require.Error(t, err)
@@ -73,7 +72,7 @@ func TestOtherServicesPurposesAreRefused(t *testing.T) {
 }
 
 func TestFeaturesAreBounded(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	many := make(map[string]string)
 	for i := range targeting.MaxFeatures {
 		many[fmt.Sprint("f", i)] = "v"
@@ -90,7 +89,7 @@ func TestFeaturesAreBounded(t *testing.T) {
 }
 
 func TestSegmentKeepsItsPurpose(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	require.NoError(t, w.desk.Register(ctx(), "car-buyers", "targeted-ads"))
 	require.ErrorIs(t, w.desk.Register(ctx(), "car-buyers", "new-services"), targeting.ErrPurpose)
 	require.Error(t, w.desk.Register(ctx(), "Car Buyers", "targeted-ads"))
@@ -100,7 +99,7 @@ func TestSegmentKeepsItsPurpose(t *testing.T) {
 }
 
 func TestUnregisteredSegmentTakesNobody(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	w.know(t, slotstest.Subject(1))
 	require.NoError(t, w.desk.Remove(ctx(), "car-buyers"))
 	_, err := w.desk.Join(ctx(), "car-buyers", slotstest.Subject(1))
@@ -109,7 +108,7 @@ func TestUnregisteredSegmentTakesNobody(t *testing.T) {
 }
 
 func TestSegmentsAreBounded(t *testing.T) {
-	w := newWorld(t, testenv.Redis(t).Client(t))
+	w := newWorld(t, slotstest.Redis(t))
 	for n := len(segments); n < targeting.MaxSegments; n++ {
 		require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"segments", fmt.Sprint("s-", n), "targeted-ads").Err())
 	}
@@ -117,7 +116,7 @@ func TestSegmentsAreBounded(t *testing.T) {
 }
 
 func TestMembersSpreadOverTheSlotsOfTheirPartitions(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	all := slotstest.Slots(targeting.Name, 4)
 	desk, err := targeting.Open(client, all)
 	require.NoError(t, err)

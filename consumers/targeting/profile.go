@@ -39,7 +39,7 @@ func (d *Desk) Learn(ctx context.Context, purpose events.Purpose, subject events
 type Profile struct {
 	Personal  bool // neither of the two below
 	Defaulted bool // a decision of the subject stands against the purpose
-	Doubted   bool // the subject's state is newer than this, or an event of it is parked
+	Doubted   bool // the subject's state may be newer than this
 	Features  map[string]string
 }
 

@@ -12,14 +12,13 @@ import (
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // Whatever order a team's writes, decisions, actions, their repeats and late
 // ones of old owners come in: of who is stopped and not in the outbox any more
 // there is no feature and no membership, and no profile is ever handed out.
 func TestNoInterleavingKeepsAnythingOfAStoppedSubject(t *testing.T) {
-	client := testenv.Redis(t).Client(t)
+	client := slotstest.Redis(t)
 	names := slices.Sorted(maps.Keys(segments))
 	people := slotstest.Subjects(3)
 	rapid.Check(t, func(t *rapid.T) {

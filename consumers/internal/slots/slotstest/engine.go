@@ -5,10 +5,8 @@ package slotstest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -155,38 +153,6 @@ func Subjects(n int) []events.Subject {
 		all[i] = Subject(i)
 	}
 	return all
-}
-
-// Breaker is a client hook that makes the script call of a given number fail.
-type Breaker struct {
-	At    int64 // the call that fails, from 1
-	After bool  // it fails after the server ran it: only the reply is lost
-	calls atomic.Int64
-}
-
-// ErrBroken is what a broken call fails with.
-var ErrBroken = errors.New("connection broken by the test")
-
-// DialHook implements [redis.Hook].
-func (b *Breaker) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-// ProcessPipelineHook implements [redis.Hook].
-func (b *Breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-// ProcessHook implements [redis.Hook].
-func (b *Breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() != "evalsha" || b.calls.Add(1) != b.At {
-			return next(ctx, cmd)
-		}
-		if b.After {
-			_ = next(ctx, cmd)
-		}
-		cmd.SetErr(ErrBroken)
-		return ErrBroken
-	}
 }
 
 // RequireOneSlot checks that every key of the database begins with the prefix of
