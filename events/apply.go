@@ -16,7 +16,12 @@ const (
 var verdictNames = [...]string{"none", "repeated", "duplicate", "superseded", "no-effect", "applied", "park"}
 
 // String returns the name of the verdict, as metrics spell it.
-func (v Verdict) String() string { return verdictNames[v] }
+func (v Verdict) String() string {
+	if int(v) >= len(verdictNames) {
+		return "unknown"
+	}
+	return verdictNames[v]
+}
 
 // Outcome is a verdict and what there is to say about it.
 type Outcome struct {

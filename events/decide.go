@@ -29,7 +29,12 @@ var reasonNames = [...]string{
 }
 
 // String returns the name of the reason, as answers and metrics spell it.
-func (r Reason) String() string { return reasonNames[r] }
+func (r Reason) String() string {
+	if int(r) >= len(reasonNames) {
+		return "unknown"
+	}
+	return reasonNames[r]
+}
 
 // Answer says whether one subject's data may be used for one purpose, and what
 // decided it. The zero Answer denies.

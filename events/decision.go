@@ -80,6 +80,16 @@ func hash32(source string) uint32 {
 	return 1
 }
 
+// atMoment makes the moment of a decision part of its identity. A copy has it
+// too; a source that uses an id again for another decision has not, and must not
+// lose a withdrawal by that.
+func atMoment(id uint64, decided Millis) uint64 {
+	for shift := 0; shift < 64; shift += 8 {
+		id = (id ^ uint64(decided)>>shift&0xff) * fnvPrime64
+	}
+	return max(1, id)
+}
+
 // identity is the hash by which copies are known. 64 bits, because taking a new
 // withdrawal for a copy would lose it: one in 10^19 for each that is remembered.
 func identity(source, id string) uint64 {

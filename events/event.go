@@ -40,6 +40,9 @@ func (e *Event) decision() Decision {
 		Decided:  max(0, e.Decided), // a stored moment has no sign: nobody decided before 1970
 		Appended: max(0, e.Logged.Appended),
 	}
+	if e.Type.Restricts() && e.Type != WithdrawalRequested { // a refusal names its request by source and id alone
+		d.ID = atMoment(d.ID, e.Decided)
+	}
 	if e.First.IsZero() {
 		return d
 	}

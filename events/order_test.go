@@ -1,6 +1,7 @@
 package events
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -204,6 +205,62 @@ func TestPermissionFromTheFutureIsParked(t *testing.T) {
 		_, out = r.Apply(State{}, e)
 		require.Equal(t, Applied, out.Verdict, typ)
 	}
+}
+
+func TestIDUsedAgainForAnotherMomentStillCloses(t *testing.T) {
+	r := SeedRules()
+	withdrawal := told(Withdrawn, "web", "form-7", promotion, 1, 2_000, 2_001)
+	s, _ := fold(r, State{},
+		told(Granted, "web", "form-7", promotion, 0, 1_000, 1_001),
+		withdrawal,
+		told(Granted, "web", "form-7", promotion, 2, 3_000, 3_001))
+	require.True(t, r.Decide(s, "promotion").Allowed)
+	_, out := r.Apply(s, copied(withdrawal, 3, 4_001))
+	require.Equal(t, Duplicate, out.Verdict)
+	s, _ = r.Apply(s, told(Withdrawn, "web", "form-7", promotion, 3, 4_000, 4_001))
+	require.False(t, r.Decide(s, "promotion").Allowed)
+}
+
+// More sources than a state can name: those beyond count as mixed, which only
+// ever denies more.
+func TestMoreSourcesThanAStateCanNameDenyRatherThanForget(t *testing.T) {
+	var file strings.Builder
+	file.WriteString(`{"clockUncertaintyMs": 500, "purposes": [`)
+	for c := range MaxPurposes {
+		fmt.Fprintf(&file, `{"code": %d, "name": "p%d", "clause": "1", "basis": "consent", "withdrawable": "yes"},`, c, c)
+	}
+	r, err := ParseRules([]byte(strings.TrimSuffix(file.String(), ",") + "]}"))
+	require.NoError(t, err)
+	var s State
+	at, offset := Millis(1_000), int64(0)
+	say := func(typ Type, c Code) *Event {
+		at, offset = at+1_000, offset+1
+		e := told(typ, fmt.Sprint(typ, c), "1", SetOf(c), offset, at, at+1)
+		var out Outcome
+		s, out = r.Apply(s, e)
+		require.Equal(t, Applied, out.Verdict)
+		back, err := ParseState(s.Bytes())
+		require.NoError(t, err)
+		require.Equal(t, s, back)
+		return e
+	}
+	var grants []*Event
+	for c := range Code(MaxPurposes) {
+		grants = append(grants, say(Granted, c))
+	}
+	require.Equal(t, r.All(), r.Standing(s).Allowed)
+	for c := range Code(MaxPurposes) {
+		say(Withdrawn, c)
+	}
+	for _, e := range grants {
+		offset++
+		s, _ = r.Apply(s, copied(e, offset, at+10_000))
+	}
+	require.Zero(t, r.Standing(s).Allowed)
+	for c := range Code(MaxPurposes) {
+		say(Granted, c)
+	}
+	require.Equal(t, r.All(), r.Standing(s).Allowed)
 }
 
 // A damaged state must be refused or fold on; it must never panic a consumer.

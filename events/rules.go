@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -78,6 +79,9 @@ func ParseRules(text []byte) (*Rules, error) {
 	if err := in.Decode(&file); err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("rules: something follows the rule set")
+	}
 	if file.Uncertainty <= 0 {
 		return nil, errors.New("rules: clockUncertaintyMs must be above 0")
 	}
@@ -132,7 +136,10 @@ func (r *Rules) Uncertainty() Millis { return r.uncertainty }
 // Rule returns the rule of a purpose. An unknown purpose has none.
 func (r *Rules) Rule(p Purpose) (Rule, bool) {
 	c, ok := r.byName[p]
-	return r.byCode[c], ok
+	if !ok {
+		return Rule{}, false
+	}
+	return r.byCode[c], true
 }
 
 // CodeOf returns the code of the purpose named by text, without allocation.

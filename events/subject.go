@@ -17,8 +17,10 @@ const maxSubjectLen = 128
 var ErrSubject = errors.New("not an opaque subject id: want 1 to 128 letters, digits or . _ : ~ -, with at least one letter")
 
 // Subject is the opaque id of a person. It masks itself in every way of
-// printing; [Subject.Reveal] is the one way to the raw id. The zero Subject
-// names nobody.
+// printing; [Subject.Reveal] is the one way to the raw id. But no method is
+// asked for an unexported field, so whoever prints a struct that hides a Subject
+// in one prints the raw id: print the Subject, never its holder. The zero
+// Subject names nobody.
 type Subject struct{ id string }
 
 // ParseSubject returns the subject with the given id. It refuses what looks
