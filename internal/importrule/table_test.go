@@ -55,6 +55,7 @@ var table = []place{
 // must not use them.
 var forTests = []string{
 	"internal/embedded/...", "internal/kafkaproxy/...", "internal/bench/...", "internal/endtoend/...", "internal/importrule",
+	"internal/readme",
 }
 
 // development are the programs that may link packages for tests in.
