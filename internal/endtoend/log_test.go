@@ -108,15 +108,3 @@ func (o *told) fold(t testing.TB, rules *events.Rules, decoder cloudevent.Decode
 		o.lives[s] = append(o.lives[s], change{r.Offset, out.Standing})
 	}
 }
-
-// at returns where the subject stands once everything before next is applied.
-func (o *told) at(s events.Subject, next int64) events.Standing {
-	var now events.Standing
-	for _, c := range o.lives[s] {
-		if c.offset >= next {
-			break
-		}
-		now = c.standing
-	}
-	return now
-}
