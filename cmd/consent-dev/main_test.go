@@ -119,6 +119,7 @@ func TestWhatToTryNextWorks(t *testing.T) {
 	kafka := out.waitFor(t, `Kafka  (\S+)`)[1]
 	out.waitFor(t, `kcat -P [^|]*content-type=application/json\n`)
 	out.waitFor(t, `Read the log along`)
+	out.waitFor(t, `try-me: marketing allow`)
 
 	record := printedRecord(t, out.String())
 	client, err := kgo.NewClient(kgo.SeedBrokers(kafka))

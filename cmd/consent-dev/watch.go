@@ -56,7 +56,8 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-// look asks all guards and writes what is new, all services in one line.
+// look asks all guards and writes what is new, the first time everything, all
+// services in one line.
 func (w *watcher) look(ctx context.Context) {
 	var changes []string
 	for _, d := range w.teller.desks {
@@ -66,7 +67,10 @@ func (w *watcher) look(ctx context.Context) {
 			return
 		}
 		w.last[d.service] = now
-		if known && (before.Allowed != now.Allowed || before.Reason != now.Reason) {
+		switch {
+		case !known:
+			changes = append(changes, d.service+" "+w.word(now))
+		case before.Allowed != now.Allowed || before.Reason != now.Reason:
 			changes = append(changes, fmt.Sprintf("%s %s → %s", d.service, w.word(before), w.word(now)))
 		}
 	}
