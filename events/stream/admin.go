@@ -81,13 +81,19 @@ func (a *Admin) createTopic(ctx context.Context, spec TopicSpec) error {
 func awaitLeaders(ctx context.Context, links *links, want int) error {
 	for {
 		leaders, err := links.leaders(ctx, true)
+		led := 0
+		for _, leader := range leaders {
+			if leader != homeless {
+				led++
+			}
+		}
 		switch {
-		case err == nil && len(leaders) == want:
+		case err == nil && led == want && len(leaders) == want:
 			return nil
 		case err == nil && len(leaders) > want:
 			return fmt.Errorf("exists with %d partitions, want %d", len(leaders), want)
 		case err == nil:
-			err = fmt.Errorf("%d of %d partitions have a leader", len(leaders), want)
+			err = fmt.Errorf("%d of %d partitions have a leader", led, want)
 		}
 		if !pause(ctx, offsetsPause) {
 			return err
@@ -116,7 +122,7 @@ func (a *Admin) OffsetsAt(ctx context.Context, topic string, at time.Time) (map[
 	return links.offsetsAt(ctx, at.UnixMilli(), nil)
 }
 
-// Partitions tells how many partitions of a topic have a leader.
+// Partitions tells how many partitions a topic has.
 func (a *Admin) Partitions(ctx context.Context, topic string) (int, error) {
 	links, err := newLinks(a.conf, topic)
 	if err != nil {

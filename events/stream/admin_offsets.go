@@ -81,7 +81,7 @@ func (l *links) tryOffsets(ctx context.Context, millis int64, partitions []int32
 	byBroker := map[int32][]int32{}
 	for _, p := range partitions {
 		leader, ok := leaders[p]
-		if !ok {
+		if !ok || leader == homeless {
 			return nil, fmt.Errorf("partition %d: %w", p, kafka.LeaderNotAvailable)
 		}
 		byBroker[leader] = append(byBroker[leader], p)

@@ -37,7 +37,8 @@ func NewConsumer(conf ConsumerConfig) (*Consumer, error) {
 // Run joins the group and calls handle once per generation, with a context that ends at the next
 // rebalance. handle must then return, for the others wait for it; what it still commits in time goes out
 // before the group forms anew. Run goes on through failures of brokers and returns nil when ctx has ended
-// and the group been left, or the error of a handler that returned early.
+// and the group been left, the error of a handler that returned early, or ErrAuthentication when the
+// brokers refuse this client from the start.
 func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, s *Session) error) error {
 	links, err := newLinks(c.conf.Config, c.conf.Topic)
 	if err != nil {
@@ -45,8 +46,11 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, s *
 	}
 	defer links.close()
 	partitions, err := c.awaitTopic(ctx, links)
-	if err != nil {
-		return nil // ctx ended; nothing has begun
+	switch {
+	case ctx.Err() != nil:
+		return nil // nothing has begun
+	case err != nil:
+		return err
 	}
 	m := &membership{consumer: c, links: links, handle: handle, partitions: partitions, ended: make(chan error, 1)}
 	if err := m.join(ctx); err != nil {
@@ -57,12 +61,15 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, s *
 }
 
 // awaitTopic waits until the topic exists: without it the group would hand out nothing, and nothing would
-// ever tell it to look again. It returns the number of partitions, or the end of ctx.
+// ever tell it to look again. It returns the number of partitions.
 func (c *Consumer) awaitTopic(ctx context.Context, l *links) (int, error) {
 	for attempt := 0; ; attempt++ {
 		leaders, err := l.leaders(ctx, attempt > 0)
 		if err == nil && len(leaders) > 0 {
 			return len(leaders), nil
+		}
+		if errors.Is(err, ErrAuthentication) {
+			return 0, err
 		}
 		if attempt%40 == 0 && ctx.Err() == nil { // every 10 s
 			c.conf.logger().Warn("kafka: waiting for the topic", "topic", c.conf.Topic, "err", err)

@@ -158,7 +158,7 @@ func (m *membership) watchPartitions(ctx context.Context, end context.CancelCaus
 	for pause(ctx, partitionPoll) {
 		leaders, err := m.links.leaders(ctx, false)
 		if err != nil || len(leaders) <= m.partitions {
-			continue // fewer have a leader right now
+			continue
 		}
 		log.Error("kafka: the topic has grown, which moves subjects between partitions",
 			"topic", m.consumer.conf.Topic, "from", m.partitions, "to", len(leaders))

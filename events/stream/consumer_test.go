@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/testenv"
@@ -16,7 +18,8 @@ import (
 
 // member runs a consumer until stop is called or the test ends.
 type member struct {
-	stop func() error
+	stop  func() error
+	ended chan error // Run's error, once
 }
 
 // join starts a member of a group that calls handle.
@@ -33,8 +36,8 @@ func join(t testing.TB, b *testenv.Broker, conf stream.ConsumerConfig, handle fu
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx, handle) }()
-	m := &member{stop: sync.OnceValue(func() error { cancel(); return <-ended })}
+	go func() { ended <- c.Run(ctx, handle); close(ended) }()
+	m := &member{stop: sync.OnceValue(func() error { cancel(); return <-ended }), ended: ended}
 	t.Cleanup(func() { _ = m.stop() })
 	return m
 }
@@ -271,4 +274,23 @@ func TestConsumerWaitsForItsTopic(t *testing.T) {
 	t.Cleanup(func() { _, _ = b.Admin(t).DeleteTopics(context.Background(), topic) })
 	write(t, writer(t, b), topic, 1, 0, 5)
 	l.await(t, 5)
+}
+
+func TestGroupReadsThroughTLSAndSASL(t *testing.T) {
+	b := testenv.Kafka(t, testenv.WithTLS(), testenv.WithUsers(accounts...))
+	topic := b.Topic(t, testenv.TopicSpec{Name: "secure", Partitions: 2})
+	cl := writer(t, b, kgo.DialTLSConfig(b.TLS()), kgo.SASL(plain.Auth{User: accounts[0].Name, Pass: accounts[0].Password}.AsMechanism()))
+	write(t, cl, topic, 2, 0, 10)
+	for _, account := range accounts {
+		conf := stream.ConsumerConfig{Group: topic + account.Name, Topic: topic}
+		conf.TLS = stream.TLSConfig{Enabled: true, CAFile: caFile(t, b)}
+		conf.SASL = stream.SASLConfig{Mechanism: account.Mechanism, Username: account.Name, Password: account.Password}
+		l := newLedger()
+		join(t, b, conf, l.handle("m"))
+		l.await(t, 20)
+
+		conf.SASL.Password = "wrong"
+		m := join(t, b, conf, l.handle("m"))
+		require.ErrorIs(t, <-m.ended, stream.ErrAuthentication)
+	}
 }

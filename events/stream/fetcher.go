@@ -103,6 +103,7 @@ func (f *fetcher) settle(ctx context.Context, leaders map[int32]int32) bool {
 	settled := true
 	for _, c := range f.cursors {
 		leader, known := leaders[c.partition]
+		known = known && leader != homeless
 		if c.overdue && known && leader != c.broker {
 			if p := f.pollers[c.broker]; p != nil {
 				p.interrupt(errInterrupted)

@@ -73,8 +73,8 @@ func (l *links) roundTrip(ctx context.Context, m protocol.Message) (protocol.Mes
 	return l.current().RoundTrip(ctx, l.conf.address(), m)
 }
 
-// leaders tells who leads the partitions of the topic as far as known; a partition without a leader is
-// left out. With refresh the cluster is asked first.
+// leaders tells who leads each partition of the topic; homeless stands for a partition that has no leader
+// right now. With refresh the cluster is asked first.
 func (l *links) leaders(ctx context.Context, refresh bool) (map[int32]int32, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
@@ -96,9 +96,7 @@ func (l *links) leaders(ctx context.Context, refresh bool) (map[int32]int32, err
 			return nil, fmt.Errorf("metadata of %s: %w", l.topic, kafkaError(t.ErrorCode))
 		}
 		for _, p := range t.Partitions {
-			if p.LeaderID >= 0 {
-				found[p.PartitionIndex] = p.LeaderID
-			}
+			found[p.PartitionIndex] = max(p.LeaderID, homeless)
 		}
 	}
 	return found, nil
