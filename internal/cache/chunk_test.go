@@ -97,6 +97,29 @@ func TestChunksOfTwoAttemptsDoNotMix(t *testing.T) {
 	o.isTheFold()
 }
 
+// TestChunksOfTwoOwnersDoNotMix: both count their attempts from one.
+func TestChunksOfTwoOwnersDoNotMix(t *testing.T) {
+	server := testenv.Redis(t)
+	heir := &wire{}
+	for dies, w := range []*wire{{}, heir} {
+		client := connect(t, server.Addr())
+		client.AddHook(w)
+		o := own(t, open(t, client), chunks)
+		o.grow(events.Granted)
+		w.send = func(ctx context.Context, cmds []redis.Cmder, next redis.ProcessPipelineHook) error {
+			lose(cmds...)
+			if w == heir {
+				return next(ctx, cmds[1:]) // but not the first, which the other one wrote
+			}
+			return next(ctx, cmds[:1])
+		}
+		require.ErrorIs(t, o.write(o.batch()).Err, cache.ErrUnavailable, "owner %d", dies)
+		view, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
+		require.NoError(t, err)
+		require.Zero(t, view.Next)
+	}
+}
+
 // TestWiderRetryOfAHalfWrittenBatch: some of a batch was written, and the engine
 // comes back with more of the log folded in.
 func TestWiderRetryOfAHalfWrittenBatch(t *testing.T) {
@@ -127,10 +150,19 @@ func TestHalfWrittenBatchThatNobodyHeardOf(t *testing.T) {
 	}
 	b := o.batch()
 	require.ErrorIs(t, o.write(b).Err, cache.ErrUnavailable)
+	waiting, err := o.store.Pending(t.Context(), partition, chunks)
+	require.NoError(t, err)
+	require.Len(t, waiting, 200)
+	_, err = o.store.Done(t.Context(), partition, o.mark.Epoch, waiting)
+	require.NoError(t, err)
+
 	result := o.write(b)
 	require.NoError(t, result.Err)
 	require.Equal(t, 200, result.Skipped)
 	o.isTheFold()
+	waiting, err = o.store.Pending(t.Context(), partition, chunks)
+	require.NoError(t, err)
+	require.Len(t, waiting, chunks-200, "what was done is not to be done again")
 }
 
 func TestBatchWhoseAnswerWasLostIsNotWrittenTwice(t *testing.T) {

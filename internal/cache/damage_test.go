@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -171,4 +172,21 @@ func TestReaderLearnsTheLayoutAndLearnsItAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, view.Known)
 	require.Equal(t, uint32(2), view.Generation)
+}
+
+// TestFreshnessOfAnotherClockIsNotBelieved: after a failover the new node's clock
+// may be behind the one that freshness was measured by.
+func TestFreshnessOfAnotherClockIsNotBelieved(t *testing.T) {
+	server := testenv.Redis(t)
+	client := server.Client(t)
+	o := own(t, open(t, connect(t, server.Addr())), 1)
+	for ahead, believed := range map[time.Duration]bool{400 * time.Millisecond: true, time.Minute: false} {
+		now := client.Time(t.Context()).Val()
+		fresh := now.Add(ahead).UnixMilli()
+		require.NoError(t, client.HSet(t.Context(), cachetest.Layout().Prefix(partition)+"pos", "fresh", fresh).Err())
+		result := o.store.Refresh(t.Context(), []cache.Proof{{Partition: partition, Epoch: o.mark.Epoch}})[0]
+		require.NoError(t, result.Err)
+		require.Less(t, int64(result.Mark.Fresh), fresh)
+		require.Equal(t, believed, result.Mark.Fresh.Time().After(now.Add(-time.Second)), "%v ahead", ahead)
+	}
 }

@@ -54,6 +54,11 @@ func stateNeverGoesBack(t *testing.T, f Fixture) {
 	withdrawn := o.kept[o.log.Subjects[0]]
 	require.Equal(t, withdrawn, o.view(0).State)
 
+	late := first
+	late.From, late.To = 3, 4 // an old state at a new position
+	require.Equal(t, 2, o.write(late)[0].Skipped)
+	require.Equal(t, withdrawn, o.view(0).State)
+
 	o.begin(0) // somebody replays, with what was stored before anything
 	first.Epoch = o.mark.Epoch
 	require.Equal(t, 2, o.write(first)[0].Skipped)

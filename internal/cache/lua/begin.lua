@@ -1,7 +1,7 @@
 -- Sets the position of a partition that forget.lua left without one.
 -- ARGV: 1 epoch, 2 position, 3 digest of what is stored, 4 an offset above every stored version.
 if epoch and epoch ~= ARGV[1] then return reply(FENCED) end
-if not epoch or applied then return reply(MOVED) end
+if not epoch then return reply(MOVED) end
 applied, digest, top = ARGV[2], ARGV[3], larger(larger(top, ARGV[4]), ARGV[2])
 call('HSET', POS, 'next', applied, 'digest', digest, 'top', top)
 return reply(OK)
