@@ -22,6 +22,12 @@ func counting() []byte {
 	return key
 }
 
+func countingKey(t require.TestingT) affiliate.Key {
+	key, err := affiliate.NewKey(counting())
+	require.NoError(t, err)
+	return key
+}
+
 // The wanted values are those of openssl:
 // printf person-1 | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102… -binary | basenc --base64url
 func TestPseudonymsAreThoseOfOpenSSL(t *testing.T) {

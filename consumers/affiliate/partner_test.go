@@ -97,7 +97,7 @@ func TestBadPartnersFileIsRefusedWithoutShowingAKey(t *testing.T) {
 		return "partners: [{id: acme, country: KZ, purposes: [contractors], keys: " + keys + "}]"
 	}
 	for name, text := range map[string]string{
-		"unknown name":     "partners: [{id: acme, colour: red}]",
+		"unknown name":     entry("{current: {env: KEY}}, colour: red"),
 		"key in the file":  entry("{current: " + secret + "}"),
 		"key by mistake":   entry("{current: {value: " + secret + "}}"),
 		"no such file":     entry("{current: {file: nowhere}}"),

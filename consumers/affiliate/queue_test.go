@@ -1,6 +1,9 @@
 package affiliate_test
 
 import (
+	"encoding/json"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
+	"github.com/kelisim/kelisim/events"
 )
 
 func TestLeasedStopIsHandedOutOnceUntilItsLeaseEnds(t *testing.T) {
@@ -32,6 +36,27 @@ func TestLeasedStopIsHandedOutOnceUntilItsLeaseEnds(t *testing.T) {
 	again, err := w.queue(t, "home").Next(ctx(), 0, now.Add(time.Minute), 9) // another process, after a crash
 	require.NoError(t, err)
 	require.ElementsMatch(t, []affiliate.Stop{some[1], rest[0]}, again)
+}
+
+func TestStopIsStoredAsDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/services.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(docs), "```json\n")
+	example, _, found := strings.Cut(example, "```")
+	require.True(t, found)
+	w := newWorld(t, slotstest.Redis(t))
+	w.partners = []affiliate.Partner{{ID: "nordkino", Country: "NO", Purposes: []events.Purpose{"partner-contracts"}, Current: countingKey(t)}}
+	w.start(t)
+	turn := w.refuses(t, slotstest.Subject(1))
+	w.Drain(t, w.action)
+	text, err := w.client.HGet(ctx(), w.Slot.Prefix+"stops:nordkino", turn.Version.String()).Result()
+	require.NoError(t, err)
+	var want, got map[string]any
+	require.NoError(t, json.Unmarshal([]byte(example), &want))
+	require.NoError(t, json.Unmarshal([]byte(text), &got))
+	require.Regexp(t, `^\d{4}-\d\d-\d\dT[\d:.]+Z$`, got["enqueued"])
+	want["decidedBy"], want["enqueued"] = turn.Version.String(), got["enqueued"]
+	require.Equal(t, want, got)
 }
 
 func TestAcknowledgedStopsAreGone(t *testing.T) {

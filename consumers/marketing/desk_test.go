@@ -3,6 +3,8 @@ package marketing_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +59,28 @@ func TestDoubtRefusesUntilTheActionIsDone(t *testing.T) {
 	m, err = w.desk.Member(ctx(), "quiz", s)
 	require.NoError(t, err)
 	require.Equal(t, marketing.Membership{Suppressed: true}, m)
+}
+
+func TestOneCommandShowsMembershipAndDoubt(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/services.md")
+	require.NoError(t, err)
+	_, script, _ := strings.Cut(string(docs), `redis-cli EVAL_RO "`)
+	script, _, found := strings.Cut(script, `" 3 `)
+	require.True(t, found)
+	w := newWorld(t, slotstest.Redis(t))
+	s := slotstest.Subject(1)
+	keys := []string{w.Slot.Prefix + "audience:quiz", w.Slot.Prefix + "outbox", w.Slot.Prefix + "held"}
+	look := func() []any {
+		reply, err := w.client.EvalRO(ctx(), script, keys, s.Reveal()).Slice()
+		require.NoError(t, err)
+		return reply
+	}
+	w.enlist(t, s)
+	require.Equal(t, []any{int64(1), nil, nil}, look())
+	turn := w.refuses(t, s)
+	require.Equal(t, []any{int64(1), fmt.Sprint(turn.Version.Offset), nil}, look())
+	w.Drain(t, w.action)
+	require.Equal(t, []any{int64(0), nil, nil}, look())
 }
 
 func TestHeldSubjectIsInDoubtUntilEveryHoldIsReleased(t *testing.T) {

@@ -41,6 +41,8 @@ func TestDoubtMeansTheDefaultUntilTheActionIsDone(t *testing.T) {
 	learned, err := w.desk.Learn(ctx(), "personalisation", s, map[string]string{"seen": "1"})
 	require.NoError(t, err)
 	require.False(t, learned)
+	key := w.Slot.Prefix + "features:personalisation:" + s.Reveal()
+	require.Equal(t, "42", w.client.HGet(ctx(), key, "seen").Val(), "as before")
 
 	w.Drain(t, w.action)
 	require.Equal(t, targeting.Profile{Defaulted: true, Features: map[string]string{}}, w.profile(t, "personalisation", s))
