@@ -46,6 +46,8 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 		lines = append(lines, "", "Lose the whole cache; watch the answers turn to deny and recover from the log:", "",
 			"  "+redisCLI(s.redis)+" FLUSHALL")
 	}
+	lines = append(lines, "", "Publish garbage: it is kept in "+deploy.ParkedTopic+", and its subject held:", "",
+		fmt.Sprintf("  echo garbage | kcat -P -b %s -t %s -k %s -X topic.partitioner=murmur2_random", s.kafka, deploy.EventsTopic, handSubject))
 	lines = append(lines, "", "Read the log along:", "",
 		fmt.Sprintf("  kcat -C -q -o end -b %s -t %s -f '%%p@%%o  %%h\\n'", s.kafka, deploy.EventsTopic), "")
 	p.print(lines...)
