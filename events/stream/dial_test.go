@@ -64,6 +64,38 @@ func TestEveryMechanismOpensASecuredKafkaAndAWrongPasswordNone(t *testing.T) {
 	}
 }
 
+// TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight changes the password's file under a running producer, whose
+// connections are then lost.
+func TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight(t *testing.T) {
+	const delivery = 3 * time.Second
+	account := accounts[0]
+	b := testenv.Kafka(t, testenv.WithUsers(account))
+	topic := b.Topic(t, testenv.TopicSpec{Name: "secured", Config: appendTime})
+	file := filepath.Join(t.TempDir(), "password")
+	setPassword := func(password string) { require.NoError(t, os.WriteFile(file, []byte(password), 0o600)) }
+	setPassword(account.Password)
+	p := producer(t, b, func(c *stream.ProducerConfig) {
+		c.SASL = stream.SASLConfig{Mechanism: account.Mechanism, Username: account.Name, PasswordFile: file}
+		c.DeliveryTimeout = delivery
+	})
+	_, err := p.Publish(within(t), message(topic, "s", "0"))
+	require.NoError(t, err)
+
+	setPassword("wrong-secret")
+	b.Stop(t)
+	b.Start(t)
+	_, err = p.Publish(within(t), message(topic, "s", "met by a dead connection"))
+	require.ErrorIs(t, err, stream.ErrAuthentication)
+	start := time.Now()
+	_, err = p.Publish(within(t), message(topic, "s", "never left"))
+	require.ErrorIs(t, err, stream.ErrNotSent)
+	require.ErrorIs(t, err, stream.ErrAuthentication)
+	require.Less(t, time.Since(start), delivery, "waiting does not help")
+
+	setPassword(account.Password)
+	publishPatiently(t, p, message(topic, "s", "1"))
+}
+
 func TestSecuredKafkaIsNotReachedByHalfTheConfiguration(t *testing.T) {
 	b := testenv.Kafka(t, testenv.WithTLS(), testenv.WithUsers(accounts...))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "secured", Config: appendTime})

@@ -113,7 +113,7 @@ func TestFollowersOfALostMessageAreHeldBackAndOthersGoOn(t *testing.T) {
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "faults", Config: appendTime})
 	p := producer(t, b, func(c *stream.ProducerConfig) {
-		c.RequestTimeout, c.DeliveryTimeout = chaosPatience, 3*chaosPatience
+		c.RequestTimeout, c.DeliveryTimeout = chaosPatience, 6*chaosPatience
 	})
 	warmUp(t, p, topic, 0)
 	attempted := make(chan struct{})
@@ -127,10 +127,12 @@ func TestFollowersOfALostMessageAreHeldBackAndOthersGoOn(t *testing.T) {
 		})
 	}
 	publish("s", lost)
-	<-attempted // what comes now queues behind it
-	p.PublishAsync(within(t), message(topic, "s", "v"), func(_ stream.Ack, err error) { follower <- err })
-	lateOther := time.AfterFunc(2*chaosPatience, func() { publish("o", other) })
-	defer lateOther.Stop()
+	<-attempted
+	later := time.AfterFunc(4*chaosPatience, func() { // behind it, and with more time left than it has
+		publish("s", follower)
+		publish("o", other)
+	})
+	defer later.Stop()
 	require.ErrorIs(t, <-lost, stream.ErrUnknownOutcome)
 	require.ErrorIs(t, <-follower, stream.ErrNotSent)
 	require.NoError(t, <-other)
