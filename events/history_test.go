@@ -3,7 +3,6 @@ package events
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -254,5 +253,3 @@ func answers(r *Rules, s State) map[Purpose]Answer {
 	}
 	return all
 }
-
-func equalAnswers(a, b map[Purpose]Answer) bool { return maps.Equal(a, b) }
