@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 
 	"github.com/kelisim/kelisim/internal/daemon"
@@ -27,6 +28,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one kills
+	logging.Disable()            // go-redis': what it would say comes back as errors, which are told once
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "consent-dev:", err)
 		os.Exit(1)
@@ -60,7 +62,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // develop starts the servers, runs everything on them, and stops them last.
 func develop(ctx context.Context, o options, p *page, stderr io.Writer) error {
-	s, err := startServers(o)
+	s, err := startServers(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -176,11 +176,17 @@ func TestTakenPortsAreStepped(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
-	s, err := startServers(options{kafkaPort: port, redisPort: port})
+	s, err := startServers(t.Context(), options{kafkaPort: port, redisPort: port})
 	require.NoError(t, err)
 	defer s.close()
 	require.NotEqual(t, taken.Addr().String(), s.kafka)
 	require.NotEqual(t, s.kafka, s.redis)
+}
+
+func TestServersThatAreNotThereAreNamed(t *testing.T) {
+	err := run(t.Context(), []string{"--kafka", "127.0.0.1:1", "--redis", "127.0.0.1:2"}, nil, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "--kafka 127.0.0.1:1: ")
+	require.ErrorContains(t, err, "--redis 127.0.0.1:2: ")
 }
 
 func TestFaultyFlagsAreNamed(t *testing.T) {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/kelisim/kelisim/internal/embedded"
 )
@@ -22,9 +24,13 @@ type servers struct {
 	ownRedis     *embedded.Redis
 }
 
-// startServers starts what was not named. The caller closes them.
-func startServers(o options) (*servers, error) {
+// startServers starts what was not named, and makes sure that somebody answers
+// where it was. The caller closes them.
+func startServers(ctx context.Context, o options) (*servers, error) {
 	s := &servers{kafka: o.kafka, redis: o.redis}
+	if err := errors.Join(reach(ctx, "--kafka", o.kafka), reach(ctx, "--redis", o.redis)); err != nil {
+		return nil, err
+	}
 	if s.kafka == "" {
 		err := onFreePort(o.kafkaPort, func(addr string) (err error) {
 			s.ownKafka, err = embedded.StartKafka(embedded.KafkaConfig{Addr: addr, DataDir: o.data})
@@ -47,6 +53,21 @@ func startServers(o options) (*servers, error) {
 		s.redis = s.ownRedis.Addr()
 	}
 	return s, nil
+}
+
+// reachTimeout bounds the wait for a server that somebody named: a person waits.
+const reachTimeout = 3 * time.Second
+
+// reach says that nobody listens, in plainer words than a client library would.
+func reach(ctx context.Context, flag, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	conn, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", flag, addr, err)
+	}
+	return conn.Close()
 }
 
 // close stops what we started; what is in memory is gone.

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // asProgram makes the test binary be the program.
@@ -22,23 +26,28 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A container's end: the process is asked once, while neither Kafka nor Redis is
-// there, and ends well in a moment.
+// A container's end: the process is asked once, while Redis is not there, and
+// ends well in a moment. Everything it wrote is its own log.
 func TestSignalEndsTheProcess(t *testing.T) {
 	program, err := os.Executable()
 	require.NoError(t, err)
+	kafka := testenv.Kafka(t)
+	topic := kafka.Topic(t, testenv.TopicSpec{Name: "events"})
 	cmd := exec.CommandContext(t.Context(), program,
-		"affiliate", "--kafka-brokers", "127.0.0.1:1", "--redis-addrs", "127.0.0.1:1", "--admin-addr", "127.0.0.1:0", "--log-format", "json")
+		"affiliate", "--kafka-brokers", kafka.Addr(), "--topics-events", topic, "--redis-addrs", "127.0.0.1:1", "--admin-addr", "127.0.0.1:0", "--log-format", "json")
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	var logged output
 	cmd.Stderr = &logged
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool {
-		return regexp.MustCompile(`"not started yet".*topic consent.events.v1`).MatchString(logged.String())
+		return regexp.MustCompile(`"not started yet".*redis is unavailable`).MatchString(logged.String())
 	}, 30*time.Second, 5*time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait(), logged.String())
 	require.Contains(t, logged.String(), `"stopping"`)
+	for line := range strings.Lines(logged.String()) {
+		require.True(t, json.Valid([]byte(line)), "not a line of the log: %s", line)
+	}
 }
 
 func TestFaultMakesTheProcessFail(t *testing.T) {
