@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,20 +27,34 @@ type actor struct {
 	*Consumer
 	receipts *receipts
 	parts    map[int32]*partition
-	woken    chan int32
+
+	woken chan struct{} // something is due
+	mu    sync.Mutex
+	due   map[int32]struct{}
 }
 
 func newActor(c *Consumer, receipts *receipts, parts map[int32]*partition) *actor {
-	return &actor{Consumer: c, receipts: receipts, parts: parts, woken: make(chan int32, len(parts))}
+	return &actor{Consumer: c, receipts: receipts, parts: parts, woken: make(chan struct{}, 1), due: make(map[int32]struct{})}
 }
 
-// wake says that a partition's outbox has something. It never waits: a full
-// channel means that every partition will be looked at.
+// wake says that a partition's outbox has something. It never waits.
 func (a *actor) wake(partition int32) {
+	a.mu.Lock()
+	a.due[partition] = struct{}{}
+	a.mu.Unlock()
 	select {
-	case a.woken <- partition:
-	default:
+	case a.woken <- struct{}{}:
+	default: // it is awake and has yet to look
 	}
+}
+
+// take returns the partitions that are due, once.
+func (a *actor) take() map[int32]struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	due := a.due
+	a.due = make(map[int32]struct{})
+	return due
 }
 
 func (a *actor) run(ctx context.Context) error {
@@ -47,16 +62,12 @@ func (a *actor) run(ctx context.Context) error {
 		a.wake(id) // what an earlier owner left
 	}
 	for {
-		due := make(map[int32]struct{})
 		select {
-		case id := <-a.woken:
-			due[id] = struct{}{}
+		case <-a.woken:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		for len(a.woken) > 0 {
-			due[<-a.woken] = struct{}{}
-		}
+		due := a.take()
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(actLanes)
 		for id := range due {
