@@ -25,10 +25,11 @@ func hash(s events.Subject, state events.State) Digest {
 	if state.IsZero() {
 		return 0
 	}
-	var h xxhash.Digest
-	h.Reset()
-	_, _ = h.WriteString(s.Reveal())
-	_, _ = h.Write([]byte{0})
-	_, _ = h.WriteString(state.Encoded())
-	return Digest(h.Sum64()) & digestMask
+	var room [hashRoom]byte
+	text := append(append(append(room[:0], s.Reveal()...), 0), state.Encoded()...)
+	return Digest(xxhash.Sum64(text)) & digestMask
 }
+
+// hashRoom is enough for a UUID and a state of five purposes several times over;
+// more is allowed, and allocates.
+const hashRoom = 512

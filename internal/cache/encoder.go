@@ -1,64 +1,80 @@
 package cache
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // encoder builds the arguments of write.lua for one batch. All texts of a batch
 // are made at once and the arguments point at them: a pointer fits an interface
-// where a string would be boxed, once per argument.
+// where a string would be boxed, once per argument. It is used again for other
+// batches, once the scripts were sent.
 type encoder struct {
 	batch   *Batch
 	prefix  string
 	careful bool   // compare every version
 	proved  string // in Redis' time, or ""
 	attempt string
-	texts   []changeTexts
+
+	texts []changeTexts
+	ends  [][3]int32 // of bucket, field and score, in all
+	all   []byte
+	args  []any // of all scripts, one after the other
 }
 
 // changeTexts are the arguments of one change.
 type changeTexts struct{ bucket, field, state, score, member string }
 
-// The room that one change takes among the arguments, and its texts that are
-// not there yet: number of the bucket, packed field, score.
-const (
-	argsPerChange  = 5
-	bytesPerChange = 6 + 17 + 8
-	fixedArgs      = 17 // three keys and the fourteen arguments of write.lua
-)
+// fixedArgs is what a script takes besides its changes and holds: the head of
+// the command, three keys, and the fourteen arguments of write.lua.
+const fixedArgs = 3 + 3 + 14
 
 // prepare makes the texts of all changes, in one piece of memory.
 func (e *encoder) prepare(l Layout) {
 	changes := e.batch.Changes
-	e.texts = make([]changeTexts, len(changes))
-	all := make([]byte, 0, (bytesPerChange+len(e.prefix)+len(bucketName))*len(changes))
-	ends := make([][3]int, len(changes))
+	all, ends := e.all[:0], e.ends[:0]
 	for i := range changes {
+		var end [3]int32
 		s := changes[i].Subject
 		_, bucket := l.place(s)
 		all = append(append(all, e.prefix...), bucketName...)
 		all = strconv.AppendInt(all, int64(bucket), 10)
-		ends[i][0] = len(all)
+		end[0] = int32(len(all))
 		all = appendField(all, s)
-		ends[i][1] = len(all)
+		end[1] = int32(len(all))
 		if changes[i].Act {
 			all = strconv.AppendInt(all, offsetOf(changes[i].State), 10)
 		}
-		ends[i][2] = len(all)
+		end[2] = int32(len(all))
+		ends = append(ends, end)
 	}
-	text, from := string(all), 0
+	e.all, e.ends = all, ends
+	text, from := string(all), int32(0)
+	e.texts = slices.Grow(e.texts[:0], len(changes))
 	for i, end := range ends {
-		e.texts[i] = changeTexts{
+		e.texts = append(e.texts, changeTexts{
 			bucket: text[from:end[0]], field: text[end[0]:end[1]], score: text[end[1]:end[2]],
 			state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal(),
-		}
+		})
 		from = end[2]
 	}
 }
 
-// chunk returns the arguments of one script, with the changes from first on.
+// forget drops what the arguments point at, so that nothing is kept alive by an
+// encoder that waits for its next batch.
+func (e *encoder) forget() {
+	clear(e.texts)
+	clear(e.args)
+	e.batch, e.args = nil, e.args[:0]
+}
+
+// chunk returns the arguments of one script, with the changes from first on. They
+// stand behind those of the scripts before; when the room for all of them has to
+// grow, the earlier ones stay where they are.
 func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) []any {
 	texts := e.texts[min(first, len(e.texts)):]
-	args := append(newArgs(fixedArgs+argsPerChange*len(changes)+3*len(holds)),
-		e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)
+	begin := len(e.args)
+	args := append(e.args, nil, nil, nil, e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)
 	for i := range changes {
 		args = append(args, &texts[i].bucket)
 	}
@@ -78,7 +94,8 @@ func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []H
 	for _, h := range holds {
 		args = append(args, flag(h.Release), h.Subject.Reveal(), h.At.String())
 	}
-	return args
+	e.args = args
+	return args[begin:len(args):len(args)]
 }
 
 // sums are what a script is told about its changes as a whole.

@@ -1,6 +1,9 @@
 package cache
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Distrust makes the next batch of a partition take the careful way, as if
 // newer states might be stored.
@@ -11,3 +14,14 @@ func (r *Redis) Distrust(partition int32) {
 	l.top = math.MaxInt64
 	r.learned[partition] = l
 }
+
+// Encode builds the scripts of a batch and sends none.
+func (r *Redis) Encode(ctx context.Context, b *Batch) int {
+	e := r.encoders.Get().(*encoder)
+	defer r.encoders.Put(e)
+	defer e.forget()
+	return len(r.encode(ctx, b, e))
+}
+
+// Validate says what is wrong with a batch.
+func (b *Batch) Validate(l Layout) error { return b.validate(l) }

@@ -24,6 +24,7 @@ type Redis struct {
 	lookup  *lookup
 	checks  checks
 
+	encoders sync.Pool // of *encoder
 	attempts atomic.Int64
 	mu       sync.Mutex
 	learned  map[int32]learned // by partition
@@ -53,6 +54,7 @@ func NewRedis(ctx context.Context, client redis.UniversalClient, layout Layout, 
 		lookup:  newLookup(),
 		learned: make(map[int32]learned),
 	}
+	r.encoders.New = func() any { return new(encoder) }
 	if err := r.Check(ctx); err != nil {
 		return nil, err
 	}

@@ -39,12 +39,17 @@ func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
 // attempt sends the open batches in one pipeline and returns those to send again.
 func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, results []Result, last bool) (again []int) {
 	var cmds []*redis.Cmd
-	ends := make([]int, len(open))
+	ends, encoders := make([]int, len(open)), make([]*encoder, len(open))
 	for n, i := range open {
-		cmds = append(cmds, r.encode(ctx, &batches[i])...)
+		encoders[n] = r.encoders.Get().(*encoder)
+		cmds = append(cmds, r.encode(ctx, &batches[i], encoders[n])...)
 		ends[n] = len(cmds)
 	}
 	r.exec(ctx, cmds)
+	for _, e := range encoders {
+		e.forget()
+		r.encoders.Put(e)
+	}
 	received := time.Now()
 	reload, begin := false, 0
 	for n, i := range open {
@@ -91,19 +96,16 @@ func (b *Batch) arrived(m Mark) bool {
 
 // encode builds the scripts of a batch: its changes in chunks, and what is for
 // the end of it in the last one.
-func (r *Redis) encode(ctx context.Context, b *Batch) []*redis.Cmd {
+func (r *Redis) encode(ctx context.Context, b *Batch, e *encoder) []*redis.Cmd {
 	size := liveChunk
 	if b.Wide {
 		size = wideChunk
 	}
 	known, _ := r.know(b.Partition)
-	e := encoder{
-		batch:   b,
-		prefix:  r.layout.Prefix(b.Partition),
-		careful: b.From < known.top || b.reachesBack(),
-		proved:  r.proved(b.Partition, b.Proved),
-		attempt: itoa(r.attempts.Add(1)),
-	}
+	e.batch, e.prefix = b, r.layout.Prefix(b.Partition)
+	e.careful = b.From < known.top || b.reachesBack()
+	e.proved = r.proved(b.Partition, b.Proved)
+	e.attempt = itoa(r.attempts.Add(1))
 	e.prepare(r.layout)
 	holds := make([]Hold, 0, len(b.Holds))
 	for _, h := range b.Holds {
@@ -112,6 +114,7 @@ func (r *Redis) encode(ctx context.Context, b *Batch) []*redis.Cmd {
 		}
 	}
 	chunks := max(1, (len(b.Changes)+size-1)/size, (len(holds)+size-1)/size)
+	e.args = slices.Grow(e.args, chunks*fixedArgs+3*len(b.Changes)+3*len(holds))
 	cmds := make([]*redis.Cmd, chunks)
 	for k := range chunks {
 		part := slice(b.Changes, k, size)
