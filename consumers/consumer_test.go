@@ -237,6 +237,56 @@ func TestMisplacedWithdrawalDeniesAndMisplacedGrantWaits(t *testing.T) {
 	})
 }
 
+func TestEventsWithoutTheBrokersTimeAreParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		at := b.log.tell(events.Event{ID: "g", Source: "/web", Type: events.Granted, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
+		b.log.records[at.Position.Partition][0].LogAppend = false
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		view, err := b.store.Lookup(context.Background(), subject(t, 1))
+		require.NoError(t, err)
+		require.True(t, view.Held)
+		require.True(t, view.State.IsZero())
+		require.Len(t, b.topics.of("consent.parked.v1"), 1)
+		require.NoError(t, stop())
+	})
+}
+
+func TestFarBehindOneWriteCoversManyEventsOfASubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.log.perPoll = 10_000
+		promo, _ := b.rules.Set("promotion")
+		const n = farBehind + 20_000
+		for i := range n {
+			kind := [...]events.Type{events.Granted, events.Withdrawn}[i/100%2]
+			b.log.tell(events.Event{ID: fmt.Sprint(i), Source: "/web", Type: kind, Subject: subject(t, i%100), Purposes: promo, Decided: events.Millis(1_000_000 + i)})
+		}
+		counting := &countingStore{Store: b.store}
+		b.cfg.Store = counting
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		require.Less(t, counting.changes.Load(), int64(n/2), "states written for %d events", n)
+		require.NoError(t, stop())
+	})
+}
+
+// countingStore counts the states written.
+type countingStore struct {
+	Store
+	changes atomic.Int64
+}
+
+func (c *countingStore) Write(ctx context.Context, batches []cache.Batch) []cache.Result {
+	for i := range batches {
+		c.changes.Add(int64(len(batches[i].Changes)))
+	}
+	return c.Store.Write(ctx, batches)
+}
+
 func TestIdlePartitionsStayFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

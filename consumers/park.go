@@ -22,8 +22,9 @@ const (
 
 // Reasons of the engine's own, beside those of the decoder and the fold.
 const (
-	ReasonMisplaced = "misplaced" // in another partition than the subject's
-	reasonUnnamed   = "unreadable"
+	ReasonMisplaced    = "misplaced"      // in another partition than the subject's
+	ReasonNoAppendTime = "no-append-time" // the topic keeps the producers' times: one key of the two is missing
+	reasonUnnamed      = "unreadable"
 )
 
 // parked is a record that could not be applied: its copy, and why.

@@ -258,6 +258,10 @@ func (r *reader) decode(p *partition, record *stream.Record, event *events.Event
 		return nil
 	}
 	event.Logged = at
+	if !record.LogAppend {
+		r.aside(p, r.park(record, at, cloneSubject(event.Subject), ReasonNoAppendTime), event)
+		return nil
+	}
 	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
 		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
 		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing

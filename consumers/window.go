@@ -13,6 +13,7 @@ import (
 type window struct {
 	parts  []*part
 	states int       // subjects changed
+	fresh  int       // of them those heard of for the first time
 	events int       // records read
 	since  time.Time // when the first record came
 }
@@ -67,14 +68,18 @@ func (w *window) full() bool { return w.states >= wideStates || w.events >= wide
 
 // ripe says whether a window that was kept open to catch up should go now.
 func (w *window) ripe(behind int64) bool {
-	return behind < farBehind || w.full() || time.Since(w.since) >= wideAge
+	return behind < farBehind || w.full() || w.barren() || time.Since(w.since) >= wideAge
 }
+
+// barren says that keeping the window open does not pay: nearly every event is
+// of a subject never heard of, so one write does not cover more than one.
+func (w *window) barren() bool { return w.states >= barrenStates && w.fresh*10 >= w.events*9 }
 
 // forget drops the share of a partition that is to be read again.
 func (w *window) forget(p *partition) {
 	for i, part := range w.parts {
 		if part == p.part {
-			w.states -= len(part.changed)
+			w.states -= len(part.changed) // fresh only guides how long to wait, so it may be off
 			w.parts = append(w.parts[:i], w.parts[i+1:]...)
 			break
 		}
@@ -128,6 +133,9 @@ const (
 	// wideStates bounds a window's memory: 131,072 states are about 40 MB, with
 	// the copies that are being written.
 	wideStates = 1 << 17
+	// barrenStates are enough to keep the lanes of the writer busy with one window
+	// while the next one is folded.
+	barrenStates = 1 << 14
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 20
 	// wideAge bounds how long a window stays open: with it the cache of a
