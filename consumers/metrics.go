@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 )
 
 // Metrics are what a consumer counts, bound once so that the hot path does no
@@ -24,6 +25,7 @@ type Metrics struct {
 	alarms      *prometheus.CounterVec
 	retries     *prometheus.CounterVec
 	lag         *prometheus.GaugeVec
+	reading     *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of one service and registers them with reg, if
@@ -55,6 +57,7 @@ func NewMetrics(reg prometheus.Registerer, service string) *Metrics {
 		parkedBy:    vec("consent_parked_records_total", "Records put in the parked topic, by reason. An alarm.", "reason"),
 		alarms:      vec("consent_alarms_total", "Events that were applied and need a person's eye, by kind.", "kind"),
 		retries:     vec("consent_retries_total", "Operations tried again, by kind.", "what"),
+		reading:     vec("consent_reading_total", "What happened while reading the log: rebalances, moved leaders, lost connections; a stall, a gap or a broken batch is an alarm.", "what"),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "consent_consumer_lag_records", Help: "Records of the log that are not folded yet.", ConstLabels: label,
 		}, []string{"partition"}),
@@ -63,9 +66,26 @@ func NewMetrics(reg prometheus.Registerer, service string) *Metrics {
 		m.verdicts[v] = applied.WithLabelValues(events.Verdict(v).String())
 	}
 	if reg != nil {
-		reg.MustRegister(applied, propagation, store, m.states, m.actions, m.actErrors, m.stills, m.rereads, m.parkedBy, m.alarms, m.retries, m.lag)
+		reg.MustRegister(applied, propagation, store, m.states, m.actions, m.actErrors, m.stills, m.rereads, m.parkedBy, m.alarms, m.retries, m.reading, m.lag)
 	}
 	return m
+}
+
+// Watch returns hooks that count what the stream tells while it reads.
+func (m *Metrics) Watch() stream.Watch {
+	gap, corrupt := m.reading.WithLabelValues("gap"), m.reading.WithLabelValues("corrupt")
+	stall, lost := m.reading.WithLabelValues("stall"), m.reading.WithLabelValues("lost-connection")
+	moved, rebalance := m.reading.WithLabelValues("moved"), m.reading.WithLabelValues("rebalance")
+	group := m.reading.WithLabelValues("group-error")
+	return stream.Watch{
+		OutOfRange: func(*stream.OutOfRangeError) { gap.Inc() },
+		Corrupt:    func(*stream.CorruptError) { corrupt.Inc() },
+		Stall:      func(stream.Stall) { stall.Inc() },
+		Lost:       func(int32, error) { lost.Inc() },
+		Moved:      func(int32, error) { moved.Inc() },
+		Rebalance:  func(int32, []int32) { rebalance.Inc() },
+		GroupError: func(error) { group.Inc() },
+	}
 }
 
 func (m *Metrics) stored(b *batch, took time.Duration, now time.Time) {

@@ -89,7 +89,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{
-		Config: p.kafka, Group: groupPrefix + s.Name, Topic: layout.Topic,
+		Config: p.kafka, Group: groupPrefix + s.Name, Topic: layout.Topic, Watch: s.metrics.Watch(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
