@@ -183,6 +183,7 @@ func (e *environment) stories(ctx context.Context) error {
 		case err != nil: // as when the cache is emptied in the middle of it
 			e.page.print("", fmt.Sprintf("This withdrawal could not be told: %v", err))
 		default:
+			s.others = e.crowd.published.Load()
 			e.page.writeStory(s)
 			if s.number == 1 {
 				e.page.writeTry(e.servers, s.purposes)
@@ -213,6 +214,7 @@ func (e *environment) once(ctx context.Context) error {
 			return e.client.FlushAll(ctx).Err()
 		}))
 	}
+	s.others = e.crowd.published.Load()
 	e.page.writeStory(s)
 	if !s.held() {
 		return errBroken

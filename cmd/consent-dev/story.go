@@ -18,6 +18,7 @@ type story struct {
 	at       events.Position
 	chapters []chapter
 	promises []promise
+	others   int64 // decisions of synthetic subjects that were acknowledged so far
 }
 
 // chapter is what one service did.

@@ -27,7 +27,8 @@ func (p *page) writeStory(s *story) {
 		lines = append(lines, p.promise(heading(i, "promises"), promise))
 	}
 	denied, acted := s.slowest()
-	lines = append(lines, fmt.Sprintf("%8s  all guards deny after %s, all three services have stopped after %s", "stopped", millis(denied), millis(acted)))
+	lines = append(lines, fmt.Sprintf("%8s  all guards deny after %s, all three services have stopped after %s", "stopped", millis(denied), millis(acted)),
+		p.paint(faint, fmt.Sprintf("%8s  %d decisions of synthetic subjects so far", "beside", s.others)))
 	p.print(lines...)
 }
 
