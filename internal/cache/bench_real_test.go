@@ -50,17 +50,17 @@ return n`
 // BenchmarkWrite prints what one written state costs, side by side with the limit
 // in the same run: docs/decisions/0003 and 0004 rest on it.
 //
-//	go test -tags real -run '^$' -bench '^BenchmarkWrite$' -benchtime 1x ./internal/cache
+//	go test -v -tags real -run '^$' -bench '^BenchmarkWrite$' -benchtime 1x ./internal/cache
 func BenchmarkWrite(b *testing.B) {
 	contenders := []*contender{newLimit(b, 60), newLimit(b, 111)}
 	for _, size := range []int{1, 8, 16, 32, 64} {
 		contenders = append(contenders, newWriter(b, fmt.Sprintf("%d a bucket", size), size, options{}))
 	}
 	contenders = append(contenders,
-		newWriter(b, "32, wide", 32, options{wide: true}),
-		newWriter(b, "32, every version compared", 32, options{careful: true}),
-		newWriter(b, "32, states loaded first", 32, options{load: true}),
-		newWriter(b, "32, a tenth to be acted on", 32, options{act: 10}),
+		newWriter(b, "16, wide", 16, options{wide: true}),
+		newWriter(b, "16, every version compared", 16, options{careful: true}),
+		newWriter(b, "16, states loaded first", 16, options{load: true}),
+		newWriter(b, "16, a tenth to be acted on", 16, options{act: 10}),
 	)
 	for b.Loop() {
 		for range rounds {
@@ -314,7 +314,7 @@ func (w *writer) work(lane int) error {
 // BenchmarkMemory prints what a subject costs, everything included: key, bucket,
 // field, state, and what the allocator rounds up.
 //
-//	go test -tags real -run '^$' -bench '^BenchmarkMemory$' -benchtime 1x ./internal/cache
+//	go test -v -tags real -run '^$' -bench '^BenchmarkMemory$' -benchtime 1x ./internal/cache
 func BenchmarkMemory(b *testing.B) {
 	var table strings.Builder
 	for b.Loop() {

@@ -16,8 +16,8 @@ import (
 const checkInterval = 5 * time.Second
 
 // What a bucket needs to stay in its compact form: room for a state that five
-// purposes made (115 bytes) several times over, and for four times the subjects
-// that a bucket should have. Larger ones cost memory, never correctness.
+// purposes made (115 bytes) twice over, and for eight times the subjects that a
+// bucket should have. Larger ones cost memory, never correctness.
 const (
 	wantListpackValue   = 256
 	wantListpackEntries = 128

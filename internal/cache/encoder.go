@@ -2,7 +2,8 @@ package cache
 
 import (
 	"slices"
-	"strconv"
+
+	"github.com/kelisim/kelisim/events"
 )
 
 // encoder builds the arguments of write.lua for one batch. All texts of a batch
@@ -16,47 +17,29 @@ type encoder struct {
 	proved  string // in Redis' time, or ""
 	attempt string
 
-	texts []changeTexts
-	ends  [][3]int32 // of bucket, field and score, in all
-	all   []byte
-	args  []any // of all scripts, one after the other
+	places places
+	texts  []changeTexts
+	args   []any // of all scripts, one after the other
 }
 
-// changeTexts are the arguments of one change.
-type changeTexts struct{ bucket, field, state, score, member string }
+// changeTexts are the arguments of one change, besides its place.
+type changeTexts struct{ state, score, member string }
 
 // fixedArgs is what a script takes besides its changes and holds: the head of
 // the command, three keys, and the fourteen arguments of write.lua.
 const fixedArgs = 3 + 3 + 14
 
-// prepare makes the texts of all changes, in one piece of memory.
+// prepare makes the texts of all changes.
 func (e *encoder) prepare(l Layout) {
 	changes := e.batch.Changes
-	all, ends := e.all[:0], e.ends[:0]
-	for i := range changes {
-		var end [3]int32
-		s := changes[i].Subject
-		_, bucket := l.place(s)
-		all = append(append(all, e.prefix...), bucketName...)
-		all = strconv.AppendInt(all, int64(bucket), 10)
-		end[0] = int32(len(all))
-		all = appendField(all, s)
-		end[1] = int32(len(all))
-		if changes[i].Act {
-			all = strconv.AppendInt(all, offsetOf(changes[i].State), 10)
-		}
-		end[2] = int32(len(all))
-		ends = append(ends, end)
-	}
-	e.all, e.ends = all, ends
-	text, from := string(all), int32(0)
+	e.places.find(l, e.batch.Partition, len(changes), func(i int) events.Subject { return changes[i].Subject })
 	e.texts = slices.Grow(e.texts[:0], len(changes))
-	for i, end := range ends {
-		e.texts = append(e.texts, changeTexts{
-			bucket: text[from:end[0]], field: text[end[0]:end[1]], score: text[end[1]:end[2]],
-			state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal(),
-		})
-		from = end[2]
+	for i := range changes {
+		t := changeTexts{state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal()}
+		if changes[i].Act {
+			t.score = itoa(offsetOf(changes[i].State))
+		}
+		e.texts = append(e.texts, t)
 	}
 }
 
@@ -65,6 +48,7 @@ func (e *encoder) prepare(l Layout) {
 func (e *encoder) forget() {
 	clear(e.texts)
 	clear(e.args)
+	clear(e.places.list)
 	e.batch, e.args = nil, e.args[:0]
 }
 
@@ -72,11 +56,12 @@ func (e *encoder) forget() {
 // stand behind those of the scripts before; when the room for all of them has to
 // grow, the earlier ones stay where they are.
 func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) []any {
-	texts := e.texts[min(first, len(e.texts)):]
+	first = min(first, len(e.texts))
+	texts, places := e.texts[first:], e.places.list[first:]
 	begin := len(e.args)
 	args := append(e.args, nil, nil, nil, e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)
 	for i := range changes {
-		args = append(args, &texts[i].bucket)
+		args = append(args, &places[i].bucket)
 	}
 	sum := e.sum(changes)
 	b := e.batch
@@ -84,7 +69,7 @@ func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []H
 		itoa(int64(sum.digest)), e.proved, itoa(b.Receipted), itoa(int64(sum.unseen)),
 		itoa(int64(len(changes))), sum.proofs, itoa(int64(sum.act)), itoa(int64(len(holds))))
 	for i := range changes {
-		args = append(args, &texts[i].field, &texts[i].state)
+		args = append(args, &places[i].field, &texts[i].state)
 	}
 	for i := range changes {
 		if changes[i].Act {

@@ -16,12 +16,11 @@ type Layout struct {
 	Topic      string // whose events are folded: "consent.events.v1"
 	Generation uint32 // of the topic
 	Partitions int32  // of the topic
-	Buckets    int32  // per partition; about one for every 32 subjects (docs/decisions/0003)
+	Buckets    int32  // per partition; about one for every sixteen subjects (docs/decisions/0003)
 }
 
-// DefaultBuckets is for a million subjects in 32 partitions, 32 to a bucket. A
-// hundred to a bucket work too, more slowly; one bucket each costs half as much
-// memory again.
+// DefaultBuckets is for half a million subjects in 32 partitions, sixteen to a
+// bucket. Four times as many work too, a little more slowly.
 const DefaultBuckets = 1024
 
 // maxPlaces bounds partitions times buckets: both are read out of one 31-bit hash.

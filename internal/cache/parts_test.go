@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -191,9 +192,29 @@ func TestStrangeRepliesAreErrors(t *testing.T) {
 	}
 }
 
-func TestConnectNeedsAnAddress(t *testing.T) {
+func TestConnectMakesEveryLimitExplicit(t *testing.T) {
 	_, err := Connect(Options{})
-	require.Error(t, err)
+	require.Error(t, err, "no address")
+
+	old := &tls.Config{MinVersion: tls.VersionTLS10, ServerName: "redis"}
+	single, err := Connect(Options{Addrs: []string{"127.0.0.1:1"}, Username: "u", Password: "p", TLS: old})
+	require.NoError(t, err)
+	defer single.Close()
+	o := single.(*redis.Client).Options()
+	require.Equal(t, []any{0, true, 1, -1, 2}, []any{o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries, o.PipelinePoolSize, o.Protocol})
+	require.Equal(t, []string{"u", "p", "redis"}, []string{o.Username, o.Password, o.TLSConfig.ServerName})
+	require.Equal(t, uint16(tls.VersionTLS12), o.TLSConfig.MinVersion)
+	require.Equal(t, uint16(tls.VersionTLS10), old.MinVersion, "the caller's own is left alone")
+	require.Equal(t, commandTimeout, o.ReadTimeout)
+
+	cluster, err := Connect(Options{Addrs: []string{"127.0.0.1:1"}, Cluster: true})
+	require.NoError(t, err)
+	defer cluster.Close()
+	require.IsType(t, &redis.ClusterClient{}, cluster)
+	behind, err := Connect(Options{Addrs: []string{"127.0.0.1:1"}, MasterName: "primary"})
+	require.NoError(t, err)
+	defer behind.Close()
+	require.IsType(t, &redis.Client{}, behind)
 }
 
 func TestServerThatIsNoRedisIsRefused(t *testing.T) {

@@ -164,6 +164,30 @@ func TestManagedRedisThatHidesItsSettingsIsCheckedToo(t *testing.T) {
 	require.ErrorIs(t, err, cache.ErrEvicting)
 }
 
+// TestUserWithTheDocumentedPermissionsMayWrite holds the permissions that
+// docs/cache.md names for a consumer.
+func TestUserWithTheDocumentedPermissionsMayWrite(t *testing.T) {
+	server := testenv.Redis(t)
+	require.NoError(t, server.Client(t).Do(t.Context(), "acl", "setuser", "marketing", "on", ">secret", "resetkeys",
+		"~consent:{marketing}:*", "~consent:{marketing/*", "-@all", "+@read", "+@write", "+@scripting", "+@connection",
+		"+time", "+config|get", "+info", "+cluster").Err())
+	client, err := cache.Connect(cache.Options{Addrs: []string{server.Addr()}, Username: "marketing", Password: "secret"})
+	require.NoError(t, err)
+	defer client.Close()
+	o := own(t, open(t, client), 450)
+	o.grow(events.Granted)
+	o.catchUp()
+	o.begin(0)
+	o.catchUp()
+	o.isTheFold()
+	waiting, err := o.store.Pending(t.Context(), partition, 1000)
+	require.NoError(t, err)
+	_, err = o.store.Done(t.Context(), partition, o.mark.Epoch, waiting)
+	require.NoError(t, err)
+	require.NoError(t, o.store.Hold(t.Context(), o.log.Subjects[0], o.log.At(3)))
+	require.Error(t, client.Set(t.Context(), "consent:{targeting}:layout", "x", 0).Err(), "but not what is another service's")
+}
+
 func TestSettingsThatWasteMemoryAreWarnedOf(t *testing.T) {
 	server := testenv.RedisWith(t, map[string]string{"hash-max-listpack-value": "64"})
 	var said bytes.Buffer

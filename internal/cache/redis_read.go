@@ -13,15 +13,20 @@ import (
 // Load implements [Store].
 func (r *Redis) Load(ctx context.Context, partition int32, subjects []events.Subject) ([]events.State, error) {
 	states := make([]events.State, 0, len(subjects))
+	e := r.encoders.Get().(*encoder)
+	defer func() {
+		e.forget()
+		r.encoders.Put(e)
+	}()
+	e.places.find(r.layout, partition, len(subjects), func(i int) events.Subject { return subjects[i] })
 	var cmds []*redis.Cmd
-	for part := range slices.Chunk(subjects, wideChunk) {
+	for part := range slices.Chunk(e.places.list, wideChunk) {
 		args := newArgs(2 * len(part))
-		for _, s := range part {
-			_, bucket := r.layout.place(s)
-			args = append(args, r.layout.bucketKey(partition, bucket))
+		for i := range part {
+			args = append(args, &part[i].bucket)
 		}
-		for _, s := range part {
-			args = append(args, appendField(nil, s))
+		for i := range part {
+			args = append(args, &part[i].field)
 		}
 		cmds = append(cmds, call(ctx, r.scripts.load, len(part), args))
 	}
@@ -92,15 +97,16 @@ func (r *Redis) Done(ctx context.Context, partition int32, epoch int64, acted []
 	var mark Mark
 	for first := 0; first == 0 || first < len(acted); first += liveChunk {
 		part := acted[first:min(first+liveChunk, len(acted))]
+		var at places
+		at.find(r.layout, partition, len(part), func(i int) events.Subject { return part[i].Subject })
 		args := r.markArgs(partition, epoch, 4*len(part))
 		args = args[:len(args)-1] // buckets are keys: they stand before the epoch
-		for _, p := range part {
-			_, bucket := r.layout.place(p.Subject)
-			args = append(args, r.layout.bucketKey(partition, bucket))
+		for i := range part {
+			args = append(args, at.list[i].bucket)
 		}
 		args = append(args, itoa(epoch))
-		for _, p := range part {
-			args = append(args, appendField(nil, p.Subject), p.Subject.Reveal(), version(p.State))
+		for i, p := range part {
+			args = append(args, at.list[i].field, p.Subject.Reveal(), version(p.State))
 		}
 		var err error
 		if mark, err = r.ask(ctx, partition, call(ctx, r.scripts.done, 2+len(part), args)); err != nil {
