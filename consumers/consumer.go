@@ -135,13 +135,13 @@ func (c *Consumer) Owned() (int, bool) {
 }
 
 // session folds the partitions of one generation of the group: a reader that
-// folds, a writer that stores, and an actor, each with its own part of the line.
+// folds, writers that store, and an actor, each with its own part of the line.
 func (c *Consumer) session(ctx context.Context, s Session) error {
-	idle, sealed, again := make(chan struct{}), make(chan []batch), make(chan lost)
+	again := make(chan lost)
 	receipts := newReceipts(c)
 	r := &reader{
 		Consumer: c, session: s, receipts: receipts, parts: make(map[int32]*partition),
-		idle: idle, sealed: sealed, again: again,
+		lanes: [lanes]*lane{newLane(), newLane()}, again: again,
 	}
 	if err := r.claim(ctx); err != nil {
 		return err
@@ -151,11 +151,13 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	defer c.metrics.leave()
 	a := newActor(c, receipts, r.parts)
 	r.wake = a.wake
-	w := &writer{Consumer: c, session: s, actor: a, receipts: receipts, idle: idle, sealed: sealed, again: again}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.run(ctx) })
-	group.Go(func() error { return w.run(ctx) })
+	for _, lane := range r.lanes {
+		w := &writer{Consumer: c, session: s, actor: a, receipts: receipts, lane: lane, again: again}
+		group.Go(func() error { return w.run(ctx) })
+	}
 	group.Go(func() error { return a.run(ctx) })
 	group.Go(func() error { return receipts.run(ctx) })
 	err := group.Wait()

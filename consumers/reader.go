@@ -26,11 +26,9 @@ type reader struct {
 	session  Session
 	receipts *receipts
 	parts    map[int32]*partition
-	window   window
-	idle     chan struct{} // from the writer: it can take a window
-	sealed   chan []batch  // to the writer
-	again    chan lost     // from it: partitions to read again
-	wake     func(int32)   // the actor
+	lanes    [lanes]*lane
+	again    chan lost   // from the writers: partitions to read again
+	wake     func(int32) // the actor
 
 	events  []events.Event // of one chunk; reused
 	entries []*entry
@@ -49,7 +47,7 @@ type lost struct {
 func (r *reader) claim(ctx context.Context) error {
 	start := make(map[int32]int64)
 	for _, id := range r.session.Partitions() {
-		p := &partition{id: id, lag: r.metrics.lagOf(id)}
+		p := &partition{id: id, lane: r.lanes[id%lanes], lag: r.metrics.lagOf(id)}
 		if err := r.take(ctx, p, false); err != nil {
 			return err
 		}
@@ -90,7 +88,7 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 // share is how many states one partition may keep in memory.
 func (r *reader) share() int { return r.cfg.Memory / max(1, len(r.session.Partitions())) }
 
-// run takes what is there, folds it, and hands a window over whenever the
+// run takes what is there, folds it, and hands a lane's window over whenever its
 // writer is idle. It never lingers; only far behind the end of the log it keeps
 // the window open, because there one write can cover more.
 func (r *reader) run(ctx context.Context) error {
@@ -101,17 +99,15 @@ func (r *reader) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var in <-chan *stream.Fetch
-		var idle <-chan struct{}
-		if !r.window.full() {
+		if !r.lanes[0].window.full() && !r.lanes[1].window.full() {
 			in = fetches
 		}
-		if !r.window.empty() && r.window.ripe(r.behind()) {
-			idle = r.idle
-		}
+		behind := r.behind()
 		select {
-		case <-idle:
-			r.sealed <- r.window.close(r.serves)
-			r.window = window{}
+		case <-r.lanes[0].ready(behind):
+			r.lanes[0].seal(r.serves)
+		case <-r.lanes[1].ready(behind):
+			r.lanes[1].seal(r.serves)
 		case f := <-in:
 			err := r.read(ctx, f)
 			f.Release()
@@ -181,7 +177,7 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 			records = records[n:]
 		}
 		if b.Next > p.next {
-			part := r.window.of(p)
+			part := p.lane.window.of(p)
 			p.next, part.to = b.Next, b.Next
 		}
 		p.lag.Set(float64(p.behind()))
@@ -198,7 +194,7 @@ func (r *reader) freshen(p *partition) {
 		return
 	}
 	if sent, ok := p.prove(); ok {
-		r.window.of(p).proved, p.shown = sent, now
+		p.lane.window.of(p).proved, p.shown = sent, now
 	}
 }
 
@@ -217,15 +213,16 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
 	}
-	if r.window.since.IsZero() {
-		r.window.since = time.Now()
+	w := &p.lane.window
+	if w.since.IsZero() {
+		w.since = time.Now()
 	}
 	for i, e := range r.entries {
 		if e == nil {
 			continue
 		}
 		event := &r.events[i]
-		out := p.fold(r.cfg.Rules, &r.window, e, event)
+		out := p.fold(r.cfg.Rules, w, e, event)
 		if out.Verdict == events.Park {
 			r.aside(p, r.park(&records[i], event.Logged, e.subject, out.Reason), event)
 		}
@@ -235,9 +232,9 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 		}
 	}
 	p.memo.age()
-	part := r.window.of(p)
+	part := w.of(p)
 	part.tally.read(records)
-	r.window.events += len(records)
+	w.events += len(records)
 	last := records[len(records)-1].Offset + 1
 	p.next, part.to = last, last
 	return nil
@@ -279,7 +276,7 @@ func (r *reader) decode(p *partition, record *stream.Record, event *events.Event
 // aside puts a record among those to park with this window, and holds its
 // subject: with its partition, or in its own partition when it is misplaced.
 func (r *reader) aside(p *partition, bad parked, event *events.Event) {
-	part := r.window.of(p)
+	part := p.lane.window.of(p)
 	if !event.First.IsZero() {
 		bad.first = event.First.Position // held by this already
 	}
@@ -297,7 +294,7 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	}
 	r.log.Warn("reading again from the cache's position", "partition", p.id, "folded", p.next, "cause", l.cause)
 	r.metrics.reread()
-	r.window.forget(p)
+	p.lane.window.forget(p)
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (r *receipts) decided(b batch, m cache.Mark, at time.Time) {
 	if a == nil || b.From == b.To {
 		return
 	}
-	a.decided, a.digest, a.at, a.wide, a.dirty = b.To, m.Digest, at, b.Wide || len(b.Changes) >= laneStates, true
+	a.decided, a.digest, a.at, a.wide, a.dirty = b.To, m.Digest, at, b.Wide || len(b.Changes) >= wideBatch, true
 	a.tally.add(b.tally)
 	a.waits = a.waits || b.acts
 	if !a.waits {

@@ -130,14 +130,14 @@ const (
 	// are kept open to fold more of the log into one write: some 50 ms of work,
 	// less than anyone who is that far behind could notice.
 	farBehind = 50_000
-	// wideStates bounds a window's memory: 131,072 states are about 40 MB, with
-	// the copies that are being written.
-	wideStates = 1 << 17
-	// barrenStates are enough to keep the lanes of the writer busy with one window
-	// while the next one is folded.
-	barrenStates = 1 << 14
+	// wideStates bounds a window's memory: 65,536 states are about 20 MB, with
+	// the copies that are being written, in each lane.
+	wideStates = 1 << 16
+	// barrenStates are enough to keep a lane's writer busy while the next window is
+	// folded.
+	barrenStates = 1 << 13
 	// wideEvents bounds how much of the log is read again after a crash.
-	wideEvents = 1 << 20
+	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a
 	// consumer that catches up moves at least about once a second.
 	wideAge = time.Second

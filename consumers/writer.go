@@ -6,19 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
-const (
-	// lanes is how many connections write one window: two keep one Redis thread
-	// busy, four add nothing (libraries.md 4, measured).
-	lanes = 2
-	// laneStates is from how many states a window is spread over the lanes; a
-	// small one is one round trip.
-	laneStates = 512
-)
+// wideBatch is from how many states of one partition a batch is written in
+// larger scripts: only who is behind has so many.
+const wideBatch = 512
 
 // writer stores windows: what cannot be applied goes to the parked topic first,
 // then the states, the positions and the outbox in one script per slot.
@@ -28,21 +21,20 @@ type writer struct {
 	actor    *actor
 	receipts *receipts
 
-	idle   chan struct{}
-	sealed chan []batch
-	again  chan lost
+	lane  *lane
+	again chan lost
 }
 
 func (w *writer) run(ctx context.Context) error {
 	for {
 		select {
-		case w.idle <- struct{}{}:
+		case w.lane.idle <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		var window []batch
 		select {
-		case window = <-w.sealed:
+		case window = <-w.lane.sealed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -52,39 +44,14 @@ func (w *writer) run(ctx context.Context) error {
 	}
 }
 
-// write stores one window over the lanes.
+// write keeps aside what cannot be applied, and stores the rest.
 func (w *writer) write(ctx context.Context, window []batch) error {
-	states := 0
 	for i := range window {
-		states += len(window[i].Changes)
 		if err := w.insist(ctx, "park", func() error { return w.keepAside(ctx, window[i].parked) }); err != nil {
 			return err
 		}
 	}
-	if states < laneStates {
-		return w.store(ctx, window)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, lane := range split(window, lanes) {
-		group.Go(func() error { return w.store(ctx, lane) })
-	}
-	return group.Wait()
-}
-
-// split deals the batches out so that every lane has about as many states.
-func split(window []batch, n int) [][]batch {
-	out, load := make([][]batch, n), make([]int, n)
-	for _, b := range window {
-		least := 0
-		for i := range load {
-			if load[i] < load[least] {
-				least = i
-			}
-		}
-		out[least] = append(out[least], b)
-		load[least] += len(b.Changes) + 1
-	}
-	return out
+	return w.store(ctx, window)
 }
 
 // store writes batches until each is stored or known to need another reading.
@@ -96,7 +63,7 @@ func (w *writer) store(ctx context.Context, todo []batch) error {
 		batches := make([]cache.Batch, len(todo))
 		for i := range todo {
 			batches[i] = todo[i].Batch
-			batches[i].Wide = len(todo[i].Changes) >= laneStates
+			batches[i].Wide = len(todo[i].Changes) >= wideBatch
 			batches[i].Receipted = w.receipts.covered(todo[i].partition.id)
 		}
 		var left []batch

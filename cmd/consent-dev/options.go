@@ -23,7 +23,7 @@ type options struct {
 }
 
 // mostRate keeps the load gentle: a script takes the embedded Redis half a
-// millisecond, seven times as long as a real one (ecosystem.md, measured).
+// millisecond, seven times as long as a real one (measured).
 const mostRate = 1000
 
 func (o *options) addFlags(flags *pflag.FlagSet) {
