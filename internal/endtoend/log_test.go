@@ -50,6 +50,7 @@ type told struct {
 	events int64
 	states map[events.Subject]events.State
 	lives  map[events.Subject][]change
+	parked map[events.Subject]bool // an event of theirs cannot be judged: they are held
 }
 
 // foldLog reads a topic from its beginning to its present end and folds it in
@@ -75,7 +76,7 @@ func foldLog(t testing.TB, kafka, topic string, partitions int32) *told {
 
 	rules := events.SeedRules()
 	decoder := cloudevent.Decoder{Rules: rules}
-	out := &told{states: make(map[events.Subject]events.State), lives: make(map[events.Subject][]change)}
+	out := &told{states: make(map[events.Subject]events.State), lives: make(map[events.Subject][]change), parked: make(map[events.Subject]bool)}
 	for len(left) > 0 {
 		f, err := r.Poll(ctx)
 		require.NoError(t, err)
@@ -104,6 +105,9 @@ func (o *told) fold(t testing.TB, rules *events.Rules, decoder cloudevent.Decode
 	state, out := rules.Apply(o.states[s], &e)
 	o.events++
 	o.states[s] = state
+	if out.Verdict == events.Park {
+		o.parked[s] = true
+	}
 	if out.Changed {
 		o.lives[s] = append(o.lives[s], change{r.Offset, out.Standing})
 	}
