@@ -50,13 +50,20 @@ func (o *output) waitFor(t *testing.T, pattern string) []string {
 	return found
 }
 
-// embeddedPorts makes the embedded servers take any free port.
-var embeddedPorts = []string{"--kafka-port", "0", "--redis-port", "0"}
+// embeddedWith returns the arguments for embedded servers on any free port.
+func embeddedWith(more ...string) []string {
+	return append([]string{"--kafka-port", "0", "--redis-port", "0"}, more...)
+}
+
+// few keeps the load small: the embedded Redis is slow under the race detector.
+func few(more ...string) []string {
+	return append([]string{"--subjects", "200", "--rate", "10"}, more...)
+}
 
 func TestOneStoryOnEmbeddedServersHoldsEveryPromise(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	var out, errs output
-	err := run(t.Context(), append([]string{"--once"}, embeddedPorts...), nil, &out, &errs)
+	err := run(t.Context(), embeddedWith(few("--once")...), nil, &out, &errs)
 	require.NoError(t, err, out.String())
 	requireAllHeld(t, out.String(), 4)
 	require.Empty(t, errs.String())
@@ -69,7 +76,7 @@ func TestOneStoryOnEmbeddedServersHoldsEveryPromise(t *testing.T) {
 func TestOneStoryOnGivenServersHoldsEveryPromise(t *testing.T) {
 	kafka, redis := testenv.StartKafka(t, testenv.KafkaConfig{}), testenv.Redis(t)
 	var out output
-	err := run(t.Context(), []string{"--once", "--kafka", kafka.Addr(), "--redis", redis.Addr()}, nil, &out, io.Discard)
+	err := run(t.Context(), few("--once", "--kafka", kafka.Addr(), "--redis", redis.Addr()), nil, &out, io.Discard)
 	require.NoError(t, err, out.String())
 	t.Log(out.String())
 	requireAllHeld(t, out.String(), 3)
@@ -92,7 +99,7 @@ func TestItRunsUntilInterruptedAndLeavesNothingBehind(t *testing.T) {
 	var out, errs output
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"--story-every", "1s", "--subjects", "50"}, embeddedPorts...), nil, &out, &errs)
+		ended <- run(ctx, embeddedWith("--story-every", "1s", "--subjects", "50"), nil, &out, &errs)
 	}()
 	kafka := out.waitFor(t, `Kafka  (\S+)`)[1]
 	redis := out.waitFor(t, `Redis  (\S+)`)[1]
@@ -114,7 +121,7 @@ func TestWhatToTryNextWorks(t *testing.T) {
 	var out output
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"--story-every", "1h", "--subjects", "10"}, embeddedPorts...), nil, &out, io.Discard)
+		ended <- run(ctx, embeddedWith("--story-every", "1h", "--subjects", "10"), nil, &out, io.Discard)
 	}()
 	kafka := out.waitFor(t, `Kafka  (\S+)`)[1]
 	out.waitFor(t, `kcat -P [^|]*content-type=application/json\n`)
@@ -152,7 +159,7 @@ func printedRecord(t *testing.T, out string) *kgo.Record {
 
 func TestDataDirectoryKeepsTheLog(t *testing.T) {
 	dir := t.TempDir()
-	args := append([]string{"--once", "--data", dir, "--subjects", "10", "--rate", "0"}, embeddedPorts...)
+	args := embeddedWith("--once", "--data", dir, "--subjects", "10", "--rate", "0")
 	for range 2 {
 		require.NoError(t, run(t.Context(), args, nil, io.Discard, io.Discard))
 	}

@@ -33,7 +33,6 @@ func TestStoryKnowsABrokenPromise(t *testing.T) {
 	}{
 		{"as it should be", func(*story) {}, false},
 		{"a guard was late", func(s *story) { s.chapters[0].denied = stopBound + 1 }, true},
-		{"an action was late", func(s *story) { s.chapters[0].acted = stopBound + 1 }, true},
 		{"denied for another reason", func(s *story) { s.chapters[0].after.Reason = events.Stale }, true},
 		{"denied by another event", func(s *story) { s.chapters[0].after.By.Offset++ }, true},
 	} {

@@ -19,7 +19,7 @@ const (
 	stopBound = 5 * time.Second
 	// patience is how long anything else may take, joining a group on a real Kafka
 	// and rebuilding a cache above all.
-	patience = 20 * time.Second
+	patience = 30 * time.Second
 	// look is the pause between two looks while something is waited for: shorter
 	// than what is measured, longer than what one look costs the embedded Redis.
 	look = 500 * time.Microsecond
