@@ -28,7 +28,8 @@ func (p *page) writeBanner(o options, s *servers, admin string) {
 		fmt.Sprintf("   admin  %-16s %-24s curl http://%s/metrics", admin, "/livez /readyz /metrics", admin),
 		fmt.Sprintf("  people  %d synthetic subjects, %g decisions a second, seed %d", o.subjects, o.rate, o.seed),
 		"",
-		"marketing, targeting and affiliate follow the log. Ctrl-C ends everything.",
+		"marketing, targeting and affiliate follow the log. A story's times count from the moment at",
+		"which Kafka had acknowledged the withdrawal; what was sooner is 0.0. Ctrl-C ends everything.",
 	)
 }
 
@@ -40,7 +41,7 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 		"", "Withdraw by hand:", "",
 	}
 	lines = append(lines, byHand(s.kafka, events.Withdrawn, purposes[0])...)
-	lines = append(lines, "", "Consent again, with the same lines and these two in place of theirs:", "",
+	lines = append(lines, "", "Consent again: the same lines, with this type and a policy version in place of the type:", "",
 		"    -H ce_type="+events.Granted.String()+" -H ce_policyversion="+policy+" \\")
 	if s.ownRedis != nil {
 		lines = append(lines, "", "Lose the whole cache; watch the answers turn to deny and recover from the log:", "",
