@@ -55,21 +55,21 @@ func (w *writer) write(ctx context.Context, window []batch) error {
 }
 
 // store writes batches until each is stored or known to need another reading.
-func (w *writer) store(ctx context.Context, todo []batch) error {
+func (w *writer) store(ctx context.Context, open []batch) error {
 	tries := 0
 	return w.insist(ctx, "store", func() error {
 		tries++
 		began := time.Now()
-		batches := make([]cache.Batch, len(todo))
-		for i := range todo {
-			batches[i] = todo[i].Batch
-			batches[i].Wide = len(todo[i].Changes) >= wideBatch
-			batches[i].Receipted = w.receipts.covered(todo[i].partition.id)
+		batches := make([]cache.Batch, len(open))
+		for i := range open {
+			batches[i] = open[i].Batch
+			batches[i].Wide = len(open[i].Changes) >= wideBatch
+			batches[i].Receipted = w.receipts.covered(open[i].partition.id)
 		}
 		var left []batch
 		var worst error
 		for i, res := range w.cfg.Store.Write(ctx, batches) {
-			b := todo[i]
+			b := open[i]
 			err := res.Err
 			if tries > 1 && errors.Is(err, cache.ErrMoved) && res.Mark.Known && res.Mark.Next == b.To && res.Mark.Epoch == b.Epoch {
 				err = nil // the try before had arrived
@@ -85,7 +85,7 @@ func (w *writer) store(ctx context.Context, todo []batch) error {
 				}
 			}
 		}
-		todo = left
+		open = left
 		return worst
 	})
 }

@@ -115,10 +115,7 @@ func limitFetch(b *testing.B, kafkaAddr, topic string, n int) {
 func teamLoop(b *testing.B, kafkaAddr, redisAddr, topic, group string, n int) {
 	r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{kafkaAddr}, Topic: topic, GroupID: group, StartOffset: kafka.FirstOffset})
 	defer func() { _ = r.Close() }()
-	teamLoopOver(b, r, client(b, redisAddr), n, time.Now)
-}
-
-func teamLoopOver(b *testing.B, r *kafka.Reader, c *redis.Client, n int, _ func() time.Time) {
+	c := client(b, redisAddr)
 	ctx := context.Background()
 	for range n {
 		m, err := r.FetchMessage(ctx)
