@@ -56,9 +56,7 @@ func (w *writer) write(ctx context.Context, window []batch) error {
 
 // store writes batches until each is stored or known to need another reading.
 func (w *writer) store(ctx context.Context, open []batch) error {
-	tries := 0
 	return w.insist(ctx, "store", func() error {
-		tries++
 		began := time.Now()
 		batches := make([]cache.Batch, len(open))
 		for i := range open {
@@ -69,11 +67,7 @@ func (w *writer) store(ctx context.Context, open []batch) error {
 		var left []batch
 		var worst error
 		for i, res := range w.cfg.Store.Write(ctx, batches) {
-			b := open[i]
-			err := res.Err
-			if tries > 1 && errors.Is(err, cache.ErrMoved) && res.Mark.Known && res.Mark.Next == b.To && res.Mark.Epoch == b.Epoch {
-				err = nil // the try before had arrived
-			}
+			b, err := open[i], res.Err // a batch that an earlier try had brought there is no error
 			switch {
 			case err == nil:
 				w.stored(b, res.Mark, began)
