@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -20,110 +22,134 @@ const (
 	actLanes = 4
 )
 
-// actor drains the outbox: it reads which subjects' standing changed, has the
-// service act on where they stand now, and takes them out. A crash anywhere in
-// between only makes it act again.
+// actor has the service act on the subjects whose standing changed, and takes
+// them out of the outbox. A crash anywhere in between only makes it act again.
 type actor struct {
 	*Consumer
+	*duties
 	receipts *receipts
 	parts    map[int32]*partition
-
-	woken chan struct{} // something is due
-	mu    sync.Mutex
-	due   map[int32]struct{}
 }
 
 func newActor(c *Consumer, receipts *receipts, parts map[int32]*partition) *actor {
-	return &actor{Consumer: c, receipts: receipts, parts: parts, woken: make(chan struct{}, 1), due: make(map[int32]struct{})}
-}
-
-// wake says that a partition's outbox has something. It never waits.
-func (a *actor) wake(partition int32) {
-	a.mu.Lock()
-	a.due[partition] = struct{}{}
-	a.mu.Unlock()
-	select {
-	case a.woken <- struct{}{}:
-	default: // it is awake and has yet to look
-	}
-}
-
-// take returns the partitions that are due, once.
-func (a *actor) take() map[int32]struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	due := a.due
-	a.due = make(map[int32]struct{})
-	return due
+	return &actor{Consumer: c, duties: newDuties(), receipts: receipts, parts: parts}
 }
 
 func (a *actor) run(ctx context.Context) error {
 	for id := range a.parts {
-		a.wake(id) // what an earlier owner left
+		a.ask(id) // what an earlier owner left
 	}
 	for {
-		select {
-		case <-a.woken:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		due := a.take()
-		group, ctx := errgroup.WithContext(ctx)
+		due, wait := a.take(time.Now())
+		group, inner := errgroup.WithContext(ctx)
 		group.SetLimit(actLanes)
-		for id := range due {
-			group.Go(func() error { return a.drain(ctx, a.parts[id]) })
+		for id, d := range due {
+			group.Go(func() error { return a.drain(inner, a.parts[id], d) })
 		}
 		if err := group.Wait(); err != nil {
 			return err
 		}
+		select {
+		case <-a.woken:
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
-// drain acts on a partition's outbox until it is empty.
-func (a *actor) drain(ctx context.Context, p *partition) error {
-	for more := true; more; {
-		err := a.insist(ctx, "act", func() error {
-			epoch := p.epoch.Load()
-			err := a.act(ctx, p.id, epoch, &more)
-			switch {
-			case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch:
-				return nil // we claimed it anew ourselves meanwhile: once more
-			case errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
-				more = false // flushed, or as good as: the reader finds out, reads again and wakes us
-				return nil
-			}
-			return err
+// errElsewhere ends the acting on a partition whose cache was flushed, or as good
+// as: the reader finds out, reads the log again, and has the outbox read then.
+var errElsewhere = errors.New("the cache is not where it was")
+
+// drain acts on what a partition's duty holds and, when the outbox may hold more,
+// on that until it is empty.
+func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
+	more := d.ask
+	for turns := range slices.Chunk(d.turns, actTurns) {
+		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return newest(turns), nil })
+		if err != nil {
+			return elsewhere(err)
+		}
+		more = acted < d.to // a state that changed again without anything to do, say
+	}
+	for more {
+		found := 0
+		_, err := a.settle(ctx, p, func() ([]cache.Pending, error) {
+			turns, err := a.cfg.Store.Pending(ctx, p.id, actTurns)
+			found = len(turns)
+			return turns, err
 		})
 		if err != nil {
-			return err
+			return elsewhere(err)
 		}
+		more = found == actTurns
 	}
 	return nil
 }
 
-// act does one round: what is due, and what then is done.
-func (a *actor) act(ctx context.Context, partition int32, epoch int64, more *bool) error {
-	due, err := a.cfg.Store.Pending(ctx, partition, actTurns)
-	if err != nil {
-		return fmt.Errorf("read the outbox of partition %d: %w", partition, err)
+func elsewhere(err error) error {
+	if errors.Is(err, errElsewhere) {
+		return nil
 	}
-	turns := make([]Turn, len(due))
-	for i, d := range due {
+	return err
+}
+
+// settle acts on one lot of turns until that is done, and returns the position
+// acted up to.
+func (a *actor) settle(ctx context.Context, p *partition, turns func() ([]cache.Pending, error)) (acted int64, err error) {
+	err = a.insist(ctx, "act", func() error {
+		for {
+			epoch := p.epoch.Load()
+			acted, err = a.act(ctx, p.id, epoch, turns)
+			switch {
+			case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch:
+				continue // we claimed it anew ourselves meanwhile: once more
+			case errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
+				return errElsewhere
+			}
+			return err
+		}
+	})
+	return acted, err
+}
+
+// act does one round: what is due, and what then is done.
+func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func() ([]cache.Pending, error)) (int64, error) {
+	lot, err := due()
+	if err != nil {
+		return 0, fmt.Errorf("read the outbox of partition %d: %w", partition, err)
+	}
+	turns := make([]Turn, len(lot))
+	for i, d := range lot {
 		version, _ := d.State.Version()
 		turns[i] = Turn{Subject: d.Subject, Standing: a.cfg.Rules.Standing(d.State), Version: version}
 	}
 	if len(turns) > 0 {
 		if err := a.cfg.Service.Action.Act(ctx, a.cfg.Slots(partition), turns); err != nil {
 			a.metrics.actFailed()
-			return fmt.Errorf("act on %d subjects of partition %d: %w", len(turns), partition, err)
+			return 0, fmt.Errorf("act on %d subjects of partition %d: %w", len(turns), partition, err)
 		}
 	}
-	acted, err := a.cfg.Store.Done(ctx, partition, epoch, due)
+	acted, err := a.cfg.Store.Done(ctx, partition, epoch, lot)
 	if err != nil {
-		return fmt.Errorf("take %d subjects of partition %d out of the outbox: %w", len(due), partition, err)
+		return 0, fmt.Errorf("take %d subjects of partition %d out of the outbox: %w", len(lot), partition, err)
 	}
-	a.metrics.acted(len(due))
+	a.metrics.acted(len(lot))
 	a.receipts.acted(partition, acted)
-	*more = len(due) == actTurns
-	return nil
+	return acted, nil
+}
+
+// newest returns the last turn of each subject.
+func newest(turns []cache.Pending) []cache.Pending {
+	out := make([]cache.Pending, 0, len(turns))
+	seen := make(map[events.Subject]struct{}, len(turns))
+	for _, t := range slices.Backward(turns) {
+		if _, later := seen[t.Subject]; !later {
+			seen[t.Subject] = struct{}{}
+			out = append(out, t)
+		}
+	}
+	slices.Reverse(out)
+	return out
 }

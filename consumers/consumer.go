@@ -150,7 +150,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	defer c.owned.Store(-1)
 	defer c.metrics.leave()
 	a := newActor(c, receipts, r.parts)
-	r.wake = a.wake
+	r.ask = a.ask
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.run(ctx) })

@@ -318,17 +318,6 @@ func TestAFencedConsumerJoinsAnewAndGoesOn(t *testing.T) {
 	})
 }
 
-func TestManyWakesOfOnePartitionHideNoOther(t *testing.T) {
-	a := newActor(&Consumer{}, nil, map[int32]*partition{0: {}, 1: {}, 2: {}})
-	for range 100 {
-		a.wake(0)
-	}
-	a.wake(2)
-	<-a.woken
-	require.Equal(t, map[int32]struct{}{0: {}, 2: {}}, a.take())
-	require.Empty(t, a.take())
-}
-
 func TestActionIsCalledAgainUntilItSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -29,7 +29,7 @@ func (l *lane) ready(behind int64) <-chan struct{} {
 
 // seal gives the window to the writer, which has offered to take it, and opens
 // another.
-func (l *lane) seal(serves events.PurposeSet) {
-	l.sealed <- l.window.close(serves)
+func (l *lane) seal(serves events.PurposeSet, behind int64) {
+	l.sealed <- l.window.close(serves, behind >= farBehind)
 	l.window = window{}
 }

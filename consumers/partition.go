@@ -96,9 +96,6 @@ func (p *partition) fold(rules *events.Rules, w *window, e *entry, event *events
 			e.open, e.base, e.baseStopped = true, e.state, e.stopped
 			part.changed = append(part.changed, e)
 			w.states++
-			if e.state.IsZero() {
-				w.fresh++
-			}
 		}
 		e.state, e.stopped = state, out.Standing.Stopped
 	}

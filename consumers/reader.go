@@ -28,7 +28,7 @@ type reader struct {
 	parts    map[int32]*partition
 	lanes    [lanes]*lane
 	again    chan lost   // from the writers: partitions to read again
-	wake     func(int32) // the actor
+	ask      func(int32) // has the actor read a partition's outbox
 
 	events  []events.Event // of one chunk; reused
 	entries []*entry
@@ -105,9 +105,9 @@ func (r *reader) run(ctx context.Context) error {
 		behind := r.behind()
 		select {
 		case <-r.lanes[0].ready(behind):
-			r.lanes[0].seal(r.serves)
+			r.lanes[0].seal(r.serves, behind)
 		case <-r.lanes[1].ready(behind):
-			r.lanes[1].seal(r.serves)
+			r.lanes[1].seal(r.serves, behind)
 		case f := <-in:
 			err := r.read(ctx, f)
 			f.Release()
@@ -298,7 +298,7 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}
-	r.wake(p.id) // what is in the outbox is ours now, whoever put it there
+	r.ask(p.id) // what is in the outbox is ours now, whoever put it there
 	return r.session.Seek(p.id, p.next)
 }
 

@@ -33,7 +33,7 @@ func retryPause(err error, usual time.Duration) time.Duration {
 func passing(err error) bool {
 	for _, step := range []error{
 		cache.ErrMoved, cache.ErrFenced, cache.ErrOutdated, cache.ErrDamaged, cache.ErrLayout, cache.ErrEvicting,
-		context.Canceled,
+		errElsewhere, context.Canceled,
 	} {
 		if errors.Is(err, step) {
 			return false

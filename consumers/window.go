@@ -13,7 +13,6 @@ import (
 type window struct {
 	parts  []*part
 	states int       // subjects changed
-	fresh  int       // of them those heard of for the first time
 	events int       // records read
 	since  time.Time // when the first record came
 }
@@ -68,18 +67,14 @@ func (w *window) full() bool { return w.states >= wideStates || w.events >= wide
 
 // ripe says whether a window that was kept open to catch up should go now.
 func (w *window) ripe(behind int64) bool {
-	return behind < farBehind || w.full() || w.barren() || time.Since(w.since) >= wideAge
+	return behind < farBehind || w.full() || time.Since(w.since) >= wideAge
 }
-
-// barren says that keeping the window open does not pay: nearly every event is
-// of a subject never heard of, so one write does not cover more than one.
-func (w *window) barren() bool { return w.states >= barrenStates && w.fresh*10 >= w.events*9 }
 
 // forget drops the share of a partition that is to be read again.
 func (w *window) forget(p *partition) {
 	for i, part := range w.parts {
 		if part == p.part {
-			w.states -= len(part.changed) // fresh only guides how long to wait, so it may be off
+			w.states -= len(part.changed)
 			w.parts = append(w.parts[:i], w.parts[i+1:]...)
 			break
 		}
@@ -89,10 +84,10 @@ func (w *window) forget(p *partition) {
 
 // close seals the window: what follows goes into the next one. The batches hold
 // copies, so that the fold can go on while they are written.
-func (w *window) close(serves events.PurposeSet) []batch {
+func (w *window) close(serves events.PurposeSet, far bool) []batch {
 	batches := make([]batch, 0, len(w.parts))
 	for _, part := range w.parts {
-		batches = append(batches, part.close(serves))
+		batches = append(batches, part.close(serves, far))
 		part.partition.part = nil
 	}
 	return batches
@@ -106,10 +101,11 @@ type batch struct {
 	parked    []parked
 	tally     tally
 	acts      bool // something was put in the outbox
+	far       bool // the log goes on far beyond
 }
 
-func (p *part) close(serves events.PurposeSet) batch {
-	b := batch{partition: p.partition, life: p.life, parked: p.parked, tally: p.tally}
+func (p *part) close(serves events.PurposeSet, far bool) batch {
+	b := batch{far: far, partition: p.partition, life: p.life, parked: p.parked, tally: p.tally}
 	b.Batch = cache.Batch{
 		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
 		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds,
@@ -133,9 +129,6 @@ const (
 	// wideStates bounds a window's memory: 65,536 states are about 20 MB, with
 	// the copies that are being written, in each lane.
 	wideStates = 1 << 16
-	// barrenStates are enough to keep a lane's writer busy while the next window is
-	// folded.
-	barrenStates = 1 << 13
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a

@@ -93,9 +93,8 @@ func (w *writer) stored(b batch, mark cache.Mark, began time.Time) {
 		w.log.Warn("commit refused", "err", err) // a hint only: the cache's position counts
 	}
 	w.receipts.decided(b, mark, now)
-	if b.acts {
-		w.actor.wake(b.Partition)
-	} else {
+	w.actor.add(&b, now)
+	if !b.acts {
 		w.receipts.wake()
 	}
 }

@@ -12,28 +12,62 @@ import (
 // batches, once the scripts were sent.
 type encoder struct {
 	batch   *Batch
+	changes []Change // of the batch, in the order of writing
 	prefix  string
 	careful bool   // compare every version
 	proved  string // in Redis' time, or ""
 	attempt string
 
+	order  []uint64 // bucket and place in the batch, of each change
 	places places
 	texts  []changeTexts
-	args   []any // of all scripts, one after the other
+	runs   []byte // how many neighbours among a script's changes share a bucket
+	args   []any  // of all scripts, one after the other
 }
 
 // changeTexts are the arguments of one change, besides its place.
 type changeTexts struct{ state, score, member string }
 
-// fixedArgs is what a script takes besides its changes and holds: the head of
-// the command, three keys, and the fourteen arguments of write.lua.
-const fixedArgs = 3 + 3 + 14
+const (
+	// maxRun is how many changes of one bucket one command writes: their number is
+	// one byte.
+	maxRun = 255
+	// keysBefore stand in front of the buckets: position, outbox and holds.
+	keysBefore = 3
+)
 
-// prepare makes the texts of all changes.
+// fixedArgs is what a script takes besides its changes and holds: the head of
+// the command, three keys, and the fifteen arguments of write.lua.
+const fixedArgs = 3 + keysBefore + 15
+
+// sort puts the changes of a wide batch into the order of their buckets, so that
+// those of one bucket are written by one command: where a window covers much of
+// the log, that halves what Redis pays (docs/decisions/0003).
+func (e *encoder) sort(l Layout) {
+	all := e.batch.Changes
+	e.order = slices.Grow(e.order[:0], len(all))
+	for i := range all {
+		_, bucket := l.place(all[i].Subject)
+		e.order = append(e.order, uint64(bucket)<<32|uint64(i))
+	}
+	slices.Sort(e.order)
+	e.changes = slices.Grow(e.changes[:0], len(all))
+	for _, o := range e.order {
+		e.changes = append(e.changes, all[uint32(o)])
+	}
+}
+
+// prepare puts the changes in order and makes their texts.
 func (e *encoder) prepare(l Layout) {
-	changes := e.batch.Changes
+	if e.batch.Wide {
+		e.sort(l)
+	} else {
+		e.changes = append(e.changes[:0], e.batch.Changes...)
+	}
+	changes := e.changes
 	e.places.find(l, e.batch.Partition, len(changes), func(i int) events.Subject { return changes[i].Subject })
 	e.texts = slices.Grow(e.texts[:0], len(changes))
+	e.runs = slices.Grow(e.runs[:0], len(changes)) // scripts point into it: it must not move
 	for i := range changes {
 		t := changeTexts{state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal()}
 		if changes[i].Act {
@@ -49,25 +83,33 @@ func (e *encoder) forget() {
 	clear(e.texts)
 	clear(e.args)
 	clear(e.places.list)
+	clear(e.changes)
 	e.batch, e.args = nil, e.args[:0]
 }
 
-// chunk returns the arguments of one script, with the changes from first on. They
-// stand behind those of the scripts before; when the room for all of them has to
+// chunk returns the arguments of one script, with the changes from first on, and
+// how many of them are keys. They stand behind those of the scripts before; when the room for all of them has to
 // grow, the earlier ones stay where they are.
-func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) []any {
+func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) (keys int, _ []any) {
 	first = min(first, len(e.texts))
 	texts, places := e.texts[first:], e.places.list[first:]
 	begin := len(e.args)
 	args := append(e.args, nil, nil, nil, e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)
+	runs := e.runs[len(e.runs):]
 	for i := range changes {
-		args = append(args, &places[i].bucket)
+		if last := len(runs) - 1; i > 0 && places[i].number == places[i-1].number && runs[last] < maxRun {
+			runs[last]++
+			continue
+		}
+		runs, args = append(runs, 1), append(args, &places[i].bucket)
 	}
+	e.runs = append(e.runs, runs...)
+	keys = keysBefore + len(runs)
 	sum := e.sum(changes)
 	b := e.batch
 	args = append(args, itoa(b.Epoch), itoa(b.From), itoa(b.To), e.attempt, itoa(int64(k)), flag(last),
 		itoa(int64(sum.digest)), e.proved, itoa(b.Receipted), itoa(int64(sum.unseen)),
-		itoa(int64(len(changes))), sum.proofs, itoa(int64(sum.act)), itoa(int64(len(holds))))
+		itoa(int64(len(changes))), sum.proofs, itoa(int64(sum.act)), itoa(int64(len(holds))), runs)
 	for i := range changes {
 		args = append(args, &places[i].field, &texts[i].state)
 	}
@@ -80,7 +122,7 @@ func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []H
 		args = append(args, flag(h.Release), h.Subject.Reveal(), h.At.String())
 	}
 	e.args = args
-	return args[begin:len(args):len(args)]
+	return keys, args[begin:len(args):len(args)]
 }
 
 // sums are what a script is told about its changes as a whole.

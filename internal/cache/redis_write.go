@@ -117,9 +117,8 @@ func (r *Redis) encode(ctx context.Context, b *Batch, e *encoder) []*redis.Cmd {
 	e.args = slices.Grow(e.args, chunks*fixedArgs+3*len(b.Changes)+3*len(holds))
 	cmds := make([]*redis.Cmd, chunks)
 	for k := range chunks {
-		part := slice(b.Changes, k, size)
-		args := e.chunk(k, k == chunks-1, k*size, part, slice(holds, k, size))
-		cmds[k] = call(ctx, r.scripts.write, 3+len(part), args)
+		keys, args := e.chunk(k, k == chunks-1, k*size, slice(e.changes, k, size), slice(holds, k, size))
+		cmds[k] = call(ctx, r.scripts.write, keys, args)
 	}
 	return cmds
 }
