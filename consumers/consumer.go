@@ -134,31 +134,44 @@ func (c *Consumer) Owned() (int, bool) {
 	return int(max(0, n)), n >= 0
 }
 
-// session folds the partitions of one generation of the group: a reader that
-// folds, writers that store, and an actor, each with its own part of the line.
+// session folds the partitions of one generation of the group: a poller, in each
+// lane a reader that folds and a writer that stores, and an actor, each with its
+// own part of the line.
 func (c *Consumer) session(ctx context.Context, s Session) error {
-	again := make(chan lost)
-	receipts := newReceipts(c)
-	r := &reader{
-		Consumer: c, session: s, receipts: receipts, parts: make(map[int32]*partition),
-		lanes: [lanes]*lane{newLane(), newLane()}, again: again,
+	receipts, parts := newReceipts(c), make(map[int32]*partition)
+	actor := newActor(c, receipts, parts)
+	poller := &poller{Consumer: c, session: s}
+	var readers [lanes]*reader
+	for i := range readers {
+		poller.lanes[i] = newLane()
+		readers[i] = &reader{
+			Consumer: c, lane: poller.lanes[i], session: s, receipts: receipts, parts: make(map[int32]*partition),
+			memory: c.cfg.Memory / max(1, len(s.Partitions())), ask: actor.ask,
+		}
 	}
-	if err := r.claim(ctx); err != nil {
+	start := make(map[int32]int64)
+	for _, id := range s.Partitions() {
+		p, err := readers[id%lanes].claim(ctx, id)
+		if err != nil {
+			return err
+		}
+		parts[id], start[id] = p, p.next
+	}
+	if err := s.Start(start); err != nil {
 		return err
 	}
-	c.owned.Store(int32(len(r.parts)))
+	c.owned.Store(int32(len(parts)))
 	defer c.owned.Store(-1)
 	defer c.metrics.leave()
-	a := newActor(c, receipts, r.parts)
-	r.ask = a.ask
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return r.run(ctx) })
-	for _, lane := range r.lanes {
-		w := &writer{Consumer: c, session: s, actor: a, receipts: receipts, lane: lane, again: again}
+	group.Go(func() error { return poller.run(ctx) })
+	for _, r := range readers {
+		w := &writer{Consumer: c, session: s, actor: actor, receipts: receipts, lane: r.lane}
+		group.Go(func() error { return r.run(ctx) })
 		group.Go(func() error { return w.run(ctx) })
 	}
-	group.Go(func() error { return a.run(ctx) })
+	group.Go(func() error { return actor.run(ctx) })
 	group.Go(func() error { return receipts.run(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {

@@ -2,22 +2,29 @@ package consumers
 
 import "github.com/kelisim/kelisim/events"
 
-// lanes is how many writers store windows, each for its share of the partitions:
-// two keep one Redis thread busy, for one encodes while Redis works for the
-// other; four add nothing (measured).
+// lanes is how many readers fold and writers store, each for its share of the
+// partitions: two keep one Redis thread busy, for one encodes while Redis works
+// for the other; four add nothing (measured).
 const lanes = 2
 
-// lane is a share of the partitions: the window that is open for them, and the
-// way to their writer.
+// lane is a share of the partitions on its way from the poller to its reader, into
+// the window that is open, and on to its writer.
 type lane struct {
-	window window
-	idle   chan struct{} // from the writer: it can take a window
-	sealed chan []batch  // to it
+	fetches chan delivery // from the poller to the reader
+	window  window        // the reader's
+	idle    chan struct{} // from the writer: it can take a window
+	sealed  chan []batch  // to it
+	again   chan lost     // from it: partitions to read again
 }
 
 // newLane makes room for one window on the way: at the end of a session a writer
 // may leave after its offer, and the reader must not wait for it then.
-func newLane() *lane { return &lane{idle: make(chan struct{}), sealed: make(chan []batch, 1)} }
+func newLane() *lane {
+	return &lane{
+		fetches: make(chan delivery, 1), // one lane may be busy while the other takes the next
+		idle:    make(chan struct{}), sealed: make(chan []batch, 1), again: make(chan lost),
+	}
+}
 
 // ready returns the writer's offer to take a window, if there is one to give.
 func (l *lane) ready(behind int64) <-chan struct{} {

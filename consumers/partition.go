@@ -14,7 +14,6 @@ import (
 
 // partition is the fold of one partition that this consumer owns.
 type partition struct {
-	lane   *lane // its share of the writing
 	id     int32
 	epoch  atomic.Int64 // of our claim: the cache refuses anyone else's. The actor reads it too
 	stored atomic.Int64 // the cache has everything before

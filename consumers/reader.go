@@ -20,14 +20,15 @@ const (
 	refreshEvery = time.Second
 )
 
-// reader fetches, decodes and folds. It owns the partitions' fold state.
+// reader decodes and folds what the poller delivers for its lane. It owns the fold
+// state of the lane's partitions.
 type reader struct {
 	*Consumer
+	*lane
 	session  Session
 	receipts *receipts
 	parts    map[int32]*partition
-	lanes    [lanes]*lane
-	again    chan lost   // from the writers: partitions to read again
+	memory   int         // states that one partition may keep
 	ask      func(int32) // has the actor read a partition's outbox
 
 	events  []events.Event // of one chunk; reused
@@ -42,19 +43,15 @@ type lost struct {
 	cause     error
 }
 
-// claim takes the session's partitions over and starts reading where the cache
-// stands: the group's offset in Kafka is only a hint.
-func (r *reader) claim(ctx context.Context) error {
-	start := make(map[int32]int64)
-	for _, id := range r.session.Partitions() {
-		p := &partition{id: id, lane: r.lanes[id%lanes], lag: r.metrics.lagOf(id)}
-		if err := r.take(ctx, p, false); err != nil {
-			return err
-		}
-		r.parts[id] = p
-		start[id] = p.next
+// claim takes a partition over. It is to be read from where the cache stands: the
+// group's offset in Kafka is only a hint.
+func (r *reader) claim(ctx context.Context, id int32) (*partition, error) {
+	p := &partition{id: id, lag: r.metrics.lagOf(id)}
+	if err := r.take(ctx, p, false); err != nil {
+		return nil, err
 	}
-	return r.session.Start(start)
+	r.parts[id] = p
+	return p, nil
 }
 
 // take claims one partition in the cache. Where the cache knows nothing, or not
@@ -66,7 +63,7 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 			return fmt.Errorf("claim partition %d: %w", p.id, err)
 		}
 		if mark.Known && !anew {
-			p.begin(mark, r.share(), false)
+			p.begin(mark, r.memory, false)
 			r.receipts.begin(p.id, mark)
 			return nil
 		}
@@ -78,39 +75,31 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 			return fmt.Errorf("begin partition %d: %w", p.id, err)
 		}
 		r.log.Info("building from the log", "partition", p.id, "from", first)
-		p.begin(mark, r.share(), mark.Digest == 0)
+		p.begin(mark, r.memory, mark.Digest == 0)
 		p.mending = anew
 		r.receipts.begin(p.id, mark)
 		return nil
 	})
 }
 
-// share is how many states one partition may keep in memory.
-func (r *reader) share() int { return r.cfg.Memory / max(1, len(r.session.Partitions())) }
-
-// run takes what is there, folds it, and hands a lane's window over whenever its
-// writer is idle. It never lingers; only far behind the end of the log it keeps
-// the window open, because there one write can cover more.
+// run takes what is there, folds it, and hands the window over whenever the writer
+// is idle. It never lingers; only far behind the end of the log it keeps the
+// window open, because there one write can cover more.
 func (r *reader) run(ctx context.Context) error {
-	fetches := make(chan *stream.Fetch)
-	polled := make(chan error, 1)
-	go func() { polled <- r.poll(ctx, fetches) }()
 	tick := time.NewTicker(wideAge / 4) // a window kept open must close though nothing comes
 	defer tick.Stop()
 	for {
-		var in <-chan *stream.Fetch
-		if !r.lanes[0].window.full() && !r.lanes[1].window.full() {
-			in = fetches
+		var in <-chan delivery
+		if !r.window.full() {
+			in = r.fetches
 		}
 		behind := r.behind()
 		select {
-		case <-r.lanes[0].ready(behind):
-			r.lanes[0].seal(r.serves, behind)
-		case <-r.lanes[1].ready(behind):
-			r.lanes[1].seal(r.serves, behind)
-		case f := <-in:
-			err := r.read(ctx, f)
-			f.Release()
+		case <-r.ready(behind):
+			r.seal(r.serves, behind)
+		case d := <-in:
+			err := r.read(ctx, d.Fetch)
+			d.done()
 			if err != nil {
 				return err
 			}
@@ -119,35 +108,7 @@ func (r *reader) run(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-		case err := <-polled:
-			return err
 		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// poll moves fetches from the session to the fold. A partition that the log
-// cannot serve stands still, grows stale and is denied until someone answers
-// for the gap: that is an alarm, and never a skip.
-func (r *reader) poll(ctx context.Context, out chan<- *stream.Fetch) error {
-	for {
-		f, err := r.session.Poll(ctx)
-		var gap *stream.OutOfRangeError
-		var corrupt *stream.CorruptError
-		var refused *stream.PartitionError
-		switch {
-		case errors.As(err, &gap), errors.As(err, &corrupt), errors.As(err, &refused):
-			r.metrics.stopped()
-			r.log.Error("partition stands still", "err", err)
-			continue
-		case err != nil:
-			return err
-		}
-		select {
-		case out <- f:
-		case <-ctx.Done():
-			f.Release()
 			return ctx.Err()
 		}
 	}
@@ -160,13 +121,13 @@ func (r *reader) behind() (records int64) {
 	return records
 }
 
-// read folds one fetch into the open window.
+// read folds the lane's share of a fetch into the open window.
 func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 	for i := range f.Batches {
 		b := &f.Batches[i]
 		p := r.parts[b.Partition]
 		if p == nil || b.From != p.next {
-			continue // was under way when we sought
+			continue // of the other lane, or under way when we sought
 		}
 		p.hear(f.Sent, b)
 		for records := b.Records; len(records) > 0; {
@@ -177,7 +138,7 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 			records = records[n:]
 		}
 		if b.Next > p.next {
-			part := p.lane.window.of(p)
+			part := r.window.of(p)
 			p.next, part.to = b.Next, b.Next
 		}
 		p.lag.Set(float64(p.behind()))
@@ -194,7 +155,7 @@ func (r *reader) freshen(p *partition) {
 		return
 	}
 	if sent, ok := p.prove(); ok {
-		p.lane.window.of(p).proved, p.shown = sent, now
+		r.window.of(p).proved, p.shown = sent, now
 	}
 }
 
@@ -213,7 +174,7 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
 	}
-	w := &p.lane.window
+	w := &r.window
 	if w.since.IsZero() {
 		w.since = time.Now()
 	}
@@ -276,7 +237,7 @@ func (r *reader) decode(p *partition, record *stream.Record, event *events.Event
 // aside puts a record among those to park with this window, and holds its
 // subject: with its partition, or in its own partition when it is misplaced.
 func (r *reader) aside(p *partition, bad parked, event *events.Event) {
-	part := p.lane.window.of(p)
+	part := r.window.of(p)
 	if !event.First.IsZero() {
 		bad.first = event.First.Position // held by this already
 	}
@@ -294,7 +255,7 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	}
 	r.log.Warn("reading again from the cache's position", "partition", p.id, "folded", p.next, "cause", l.cause)
 	r.metrics.reread()
-	p.lane.window.forget(p)
+	r.window.forget(p)
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}

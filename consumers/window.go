@@ -67,8 +67,12 @@ func (w *window) full() bool { return w.states >= wideStates || w.events >= wide
 
 // ripe says whether a window that was kept open to catch up should go now.
 func (w *window) ripe(behind int64) bool {
-	return behind < farBehind || w.full() || time.Since(w.since) >= wideAge
+	return behind < farBehind || w.full() || w.barren() || time.Since(w.since) >= wideAge
 }
+
+// barren says that keeping the window open does not pay much: nearly every event
+// is of another subject, so one write does not cover more than one.
+func (w *window) barren() bool { return w.states >= barrenStates && w.states*10 >= w.events*9 }
 
 // forget drops the share of a partition that is to be read again.
 func (w *window) forget(p *partition) {
@@ -122,13 +126,16 @@ func (p *part) close(serves events.PurposeSet, far bool) batch {
 // How wide a window may grow. While the consumer is close to the end of the log
 // none of these is reached: a window goes as soon as the cache can take it.
 const (
-	// farBehind is the lag, in records over all partitions, from which windows
+	// farBehind is the lag, in records over a lane's partitions, from which windows
 	// are kept open to fold more of the log into one write: some 50 ms of work,
 	// less than anyone who is that far behind could notice.
-	farBehind = 50_000
+	farBehind = 25_000
 	// wideStates bounds a window's memory: 65,536 states are about 20 MB, with
 	// the copies that are being written, in each lane.
 	wideStates = 1 << 16
+	// barrenStates are enough for several of them to meet in a bucket, where a
+	// window is bucket by bucket cheaper to write.
+	barrenStates = 1 << 14
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a

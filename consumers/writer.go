@@ -20,9 +20,7 @@ type writer struct {
 	session  Session
 	actor    *actor
 	receipts *receipts
-
-	lane  *lane
-	again chan lost
+	lane     *lane
 }
 
 func (w *writer) run(ctx context.Context) error {
@@ -107,7 +105,7 @@ func (w *writer) lose(ctx context.Context, b batch, cause error) error {
 		return fmt.Errorf("partition %d: %w", b.Partition, cause)
 	}
 	select {
-	case w.again <- lost{b.partition, b.life, cause}:
+	case w.lane.again <- lost{b.partition, b.life, cause}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
