@@ -132,7 +132,7 @@ const (
 	farBehind = 25_000
 	// wideStates bounds a window's memory: 65,536 states are about 20 MB, with
 	// the copies that are being written, in each lane.
-	wideStates = 1 << 16
+	wideStates = 1 << 15
 	// barrenStates are enough for several of them to meet in a bucket, where a
 	// window is bucket by bucket cheaper to write.
 	barrenStates = 1 << 14
