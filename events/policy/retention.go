@@ -16,7 +16,7 @@ var DefaultRetention = Period{years: 3}
 
 // period allows at most three digits for each unit: no retention lasts a
 // thousand years, and the sum stays a date that Go can hold.
-var period = regexp.MustCompile(`^P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?(?:([0-9]{1,3})D)?$`)
+var period = regexp.MustCompile(`^P(?:([1-9][0-9]{0,2})Y)?(?:([1-9][0-9]{0,2})M)?(?:([1-9][0-9]{0,2})D)?$`)
 
 // ParsePeriod reads a period of years, months and days in ISO 8601: "P3Y",
 // "P6M", "P1Y30D". A period of nothing is an error.
