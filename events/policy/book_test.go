@@ -72,6 +72,22 @@ func TestVersionThatIsNotKnownYetCoversNothing(t *testing.T) {
 	require.True(t, b.Covers(at, "2", "research"))
 }
 
+// Two editions at hand are enough to compare them, where both say that they are
+// covered from an older one that is not.
+func TestVersionsThatReachBackToTheSameOneCoverEachOther(t *testing.T) {
+	old := draft{version: "2", published: "2026-11-01", edit: func(c *Catalogue) { coveredFrom(c, "1") }}.build(t)
+	next := draft{version: "3", published: "2026-12-01", edit: func(c *Catalogue) {
+		coveredFrom(c, "1")
+		purpose(c, "research").CoveredFrom = "0"
+		purpose(c, "surveys").ThirdParty = true
+	}}.build(t)
+	b, at := bookOf(t, old, next), utc(t, "2027-01-01T00:00:00Z")
+	require.True(t, b.Covers(at, "2", "promotion"))
+	require.False(t, b.Covers(at, "2", "research"))
+	require.False(t, b.Covers(at, "2", "surveys"), "widened")
+	require.False(t, b.Covers(at, "1", "promotion"), "what 1 said is not known")
+}
+
 func TestCatalogueThatForgetsToAskAgainIsNotBelieved(t *testing.T) {
 	one := draft{version: "1", published: "2026-11-01"}.build(t)
 	two := draft{version: "2", published: "2026-12-01", edit: func(c *Catalogue) {
@@ -157,7 +173,7 @@ func editions(t *rapid.T) []*Catalogue {
 		all = append(all, draft{fmt.Sprint(i), first.String(), effective.String(), func(c *Catalogue) {
 			for j := range c.Purposes {
 				p := &c.Purposes[j]
-				p.CoveredFrom = events.PolicyVersion(fmt.Sprint(rapid.IntRange(0, n).Draw(t, "from"))) // n is not known
+				p.CoveredFrom = events.PolicyVersion(fmt.Sprint(rapid.IntRange(0, n+1).Draw(t, "from"))) // from n on they are not known
 				p.ThirdParty = rapid.Bool().Draw(t, "third party")
 			}
 			c.Purposes = c.Purposes[:rapid.IntRange(1, 13).Draw(t, "purposes")]

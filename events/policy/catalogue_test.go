@@ -85,6 +85,7 @@ func TestEveryFaultIsNamedWithItsFieldAtOnce(t *testing.T) {
 		{"uncertainty", "clockUncertaintyMs: 500", "clockUncertaintyMs: 0", "clockUncertaintyMs: 0 is not above 0"},
 		{"key twice", "residency: KZ", "residency: KZ\nresidency: KZ", "already defined"},
 		{"no YAML", "policy: aitu", "policy: [", "yaml: "},
+		{"two of them", "residency: KZ", "residency: KZ\n---\nresidency: KZ", "something follows"},
 		{"key is no text", "policy: aitu", "1: 2\npolicy: aitu", "a key is no text"},
 	} {
 		require.Contains(t, string(seed), c.old, c.name)

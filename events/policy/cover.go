@@ -49,11 +49,16 @@ func coverage(pages []page, now int) map[events.PolicyVersion]events.PurposeSet 
 	for i, p := range pages {
 		order[p.Version] = i
 	}
-	covered := make(map[events.PolicyVersion]events.PurposeSet, len(pages))
+	asked, covered := pages[now].Catalogue, make(map[events.PolicyVersion]events.PurposeSet, len(pages))
 	for i, given := range pages {
-		for _, p := range pages[now].Purposes {
+		for _, p := range asked.Purposes {
+			was := given.find(p.Name)
+			if was == nil {
+				continue
+			}
 			from, known := order[p.CoveredFrom]
-			if i == now || known && i >= from && !Widens(given.Catalogue, pages[now].Catalogue, p.Name) {
+			stands := known && i >= from || !known && was.CoveredFrom == p.CoveredFrom // both reach back to the same one
+			if i == now || stands && !Widens(given.Catalogue, asked, p.Name) {
 				covered[given.Version] |= events.SetOf(p.Code)
 			}
 		}

@@ -21,7 +21,7 @@ func ParseDate(text string) (Date, error) {
 	if err != nil {
 		return Date{}, fmt.Errorf("%q is no day: want the form 2026-11-01", text)
 	}
-	return DateOf(time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, almaty())), nil
+	return Date{t.Year(), t.Month(), t.Day()}, nil
 }
 
 // DateOf returns the day in Asia/Almaty that the moment t falls on.

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,9 +21,13 @@ import (
 // or not as schemas/policy-catalogue.v1.json wants it. What only the versions
 // before can tell is left to [Lint].
 func Parse(text []byte) (*Catalogue, error) {
-	var tree any
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return nil, Faults{{Cause: err}}
+	var tree, more any
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	if err := in.Decode(&tree); err != nil {
+		return nil, Faults{{Cause: fmt.Errorf("no YAML: %w", err)}}
+	}
+	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, Faults{{Cause: errors.New("something follows the catalogue")}}
 	}
 	asJSON, err := json.Marshal(daysAsText(tree))
 	if err != nil {
