@@ -82,11 +82,18 @@ func ParseRules(text []byte) (*Rules, error) {
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("rules: something follows the rule set")
 	}
-	if file.Uncertainty <= 0 {
+	return NewRules(file.Uncertainty, file.Purposes)
+}
+
+// NewRules returns the rule set of the given purposes. An uncertainty that is
+// not above 0, double codes or names, and a purpose on consent that cannot be
+// withdrawn are errors.
+func NewRules(uncertainty Millis, purposes []Rule) (*Rules, error) {
+	if uncertainty <= 0 {
 		return nil, errors.New("rules: clockUncertaintyMs must be above 0")
 	}
-	r := &Rules{byName: make(map[Purpose]Code, len(file.Purposes)), uncertainty: file.Uncertainty}
-	for _, rule := range file.Purposes {
+	r := &Rules{byName: make(map[Purpose]Code, len(purposes)), uncertainty: uncertainty}
+	for _, rule := range purposes {
 		if err := r.add(rule); err != nil {
 			return nil, fmt.Errorf("rules: purpose %q: %w", rule.Purpose, err)
 		}
@@ -181,6 +188,9 @@ func (b *Basis) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// MarshalText implements [encoding.TextMarshaler]. The zero Basis has no text.
+func (b Basis) MarshalText() ([]byte, error) { return textOf("basis", basisNames, b) }
+
 // String returns the name of the basis as the catalogue spells it.
 func (b Basis) String() string { return nameOf(basisNames, b) }
 
@@ -188,6 +198,11 @@ func (b Basis) String() string { return nameOf(basisNames, b) }
 func (w *Withdrawable) UnmarshalText(text []byte) (err error) {
 	*w, err = named("withdrawable", withdrawableNames, string(text))
 	return err
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (w Withdrawable) MarshalText() ([]byte, error) {
+	return textOf("withdrawable", withdrawableNames, w)
 }
 
 // String returns the name as the catalogue spells it.
@@ -199,6 +214,14 @@ func named[T any](what string, names map[string]T, text string) (T, error) {
 		return v, fmt.Errorf("%s %q is unknown", what, text)
 	}
 	return v, nil
+}
+
+func textOf[T comparable](what string, names map[string]T, v T) ([]byte, error) {
+	name := nameOf(names, v)
+	if _, known := names[name]; !known {
+		return nil, fmt.Errorf("%s %v is unknown", what, v)
+	}
+	return []byte(name), nil
 }
 
 func nameOf[T comparable](names map[string]T, v T) string {

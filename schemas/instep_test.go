@@ -11,7 +11,10 @@ import (
 	"github.com/kelisim/kelisim/schemas"
 )
 
-const envelope = "envelope.v1.json"
+const (
+	envelope  = "envelope.v1.json"
+	catalogue = "policy-catalogue.v1.json" // the data of a published policy
+)
 
 // standard is the attributes of CloudEvents itself, and data.
 var standard = []string{"specversion", "id", "source", "type", "time", "datacontenttype", "dataschema", "subject", "data"}
@@ -28,7 +31,7 @@ func texts(v any) (list []string) {
 
 // TestEveryTypeHasASchemaAndEverySchemaAType.
 func TestEveryTypeHasASchemaAndEverySchemaAType(t *testing.T) {
-	names := []string{envelope}
+	names := []string{envelope, catalogue}
 	for _, eventType := range events.Types() {
 		text, ok := schemas.ForType(eventType.String())
 		require.True(t, ok, eventType.String())
@@ -92,6 +95,7 @@ func TestDataIsClosed(t *testing.T) {
 		require.NotNil(t, data, eventType.String())
 		requireClosed(t, data)
 	}
+	requireClosed(t, parse(t, read(t, catalogue)))
 }
 
 func requireClosed(t *testing.T, v any) {

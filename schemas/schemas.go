@@ -1,5 +1,5 @@
 // Package schemas holds the JSON Schemas (2020-12) of Kelisim's events, one for
-// each type, and examples of them. They describe events in the JSON format of
+// each type, and one for the catalogue of a policy, and examples of them. They describe events in the JSON format of
 // CloudEvents. In binary mode the attributes are headers and data is the value
 // of the record.
 //
@@ -29,7 +29,7 @@ const typePrefix = "io.kelisim."
 var files embed.FS
 
 // FS returns all files: the schemas at the top, good examples in examples and
-// bad ones in examples/invalid.
+// bad ones in examples/invalid; catalogues of policies in examples/catalogues.
 func FS() fs.FS { return files }
 
 // ForType returns the schema of the event type with the given CloudEvents name,

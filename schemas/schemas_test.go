@@ -16,6 +16,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/events/stream/recordbatch"
 	"github.com/kelisim/kelisim/schemas"
@@ -23,11 +24,7 @@ import (
 
 // compile makes every schema ready, with formats asserted.
 func compile(t *testing.T) map[events.Type]*jsonschema.Schema {
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	for _, name := range glob(t, "*.json") {
-		require.NoError(t, c.AddResource(schemas.Base+name, parse(t, read(t, name))))
-	}
+	c := compiler(t)
 	ready := make(map[events.Type]*jsonschema.Schema)
 	for _, eventType := range events.Types() {
 		text, ok := schemas.ForType(eventType.String())
@@ -38,6 +35,16 @@ func compile(t *testing.T) map[events.Type]*jsonschema.Schema {
 		ready[eventType] = schema
 	}
 	return ready
+}
+
+// compiler knows every schema.
+func compiler(t *testing.T) *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	for _, name := range glob(t, "*.json") {
+		require.NoError(t, c.AddResource(schemas.Base+name, parse(t, read(t, name))))
+	}
+	return c
 }
 
 // TestExamplesAreValid by the schema of their type.
@@ -104,21 +111,17 @@ func TestExamplesAreGolden(t *testing.T) {
 	}
 }
 
-// TestCatalogueOfThePolicyExampleIsTheRules: a published policy carries what the
-// fold runs on.
-func TestCatalogueOfThePolicyExampleIsTheRules(t *testing.T) {
+// TestPolicyExampleIsTheSeed: the event that publishes it, to the byte.
+func TestPolicyExampleIsTheSeed(t *testing.T) {
 	e, err := decode(read(t, "examples/policy.published.v1.json"))
 	require.NoError(t, err)
-	var data struct {
-		Uncertainty json.RawMessage `json:"clockUncertaintyMs"`
-		Purposes    json.RawMessage `json:"purposes"`
-	}
-	require.NoError(t, json.Unmarshal(e.Data, &data))
-	text, err := json.Marshal(data)
+	c, err := policy.FromEvent(&e)
 	require.NoError(t, err)
-	rules, err := events.ParseRules(text)
+	require.Equal(t, policy.Seed(), c)
+	want, err := c.Event(e.Source, e.Decided.Time())
 	require.NoError(t, err)
-	require.Equal(t, events.SeedRules(), rules)
+	require.Equal(t, want.ID, e.ID)
+	require.JSONEq(t, string(want.Data), string(e.Data))
 }
 
 // decode reads an event in structured mode, keyed by its partitionkey.

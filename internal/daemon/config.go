@@ -53,6 +53,7 @@ type SASL struct {
 // names.
 type Topics struct {
 	Events     string `key:"events" help:"topic of the decisions"`
+	Policies   string `key:"policies" help:"topic of the published policy versions"`
 	Parked     string `key:"parked" help:"topic for what could not be applied"`
 	Receipts   string `key:"receipts" help:"topic of the proofs that a range was applied"`
 	Generation int    `key:"generation" help:"generation of the events topic; 0 is that of deploy/topics.yaml at the time of the build"`
@@ -110,8 +111,10 @@ type Shutdown struct {
 // and no Redis: a service that guesses its log would follow the wrong one.
 func Defaults() Config {
 	return Config{
-		Kafka:    Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
-		Topics:   Topics{Events: "consent.events.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1"},
+		Kafka: Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
+		Topics: Topics{
+			Events: "consent.events.v1", Policies: "consent.policies.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1",
+		},
 		Redis:    Redis{Mode: RedisSingle},
 		Cache:    Cache{Memory: 1_000_000},
 		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use

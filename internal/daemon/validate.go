@@ -32,15 +32,22 @@ const maxBudget = 5 * time.Minute
 // reads no file and opens no connection.
 func (c Config) Validate() error {
 	return errors.Join(
-		c.Kafka.validate(),
-		c.Topics.validate(),
+		c.ValidateLog(),
 		c.Redis.validate(),
 		atLeast("cache.buckets", c.Cache.Buckets, 0),
 		atLeast("cache.memory", c.Cache.Memory, 1),
 		c.Admin.validate(),
+		between("shutdown.budget", c.Shutdown.Budget, time.Second, maxBudget),
+	)
+}
+
+// ValidateLog says what is wrong for a program that needs nothing but Kafka.
+func (c Config) ValidateLog() error {
+	return errors.Join(
+		c.Kafka.validate(),
+		c.Topics.validate(),
 		oneOf("log.format", c.Log.Format, FormatAuto, FormatJSON, FormatText),
 		c.Log.validate(),
-		between("shutdown.budget", c.Shutdown.Budget, time.Second, maxBudget),
 	)
 }
 
@@ -55,7 +62,9 @@ func (k Kafka) validate() error {
 
 func (t Topics) validate() error {
 	faults := []error{atLeast("topics.generation", t.Generation, 0)}
-	for key, name := range map[string]string{"topics.events": t.Events, "topics.parked": t.Parked, "topics.receipts": t.Receipts} {
+	for key, name := range map[string]string{
+		"topics.events": t.Events, "topics.policies": t.Policies, "topics.parked": t.Parked, "topics.receipts": t.Receipts,
+	} {
 		if name == "" {
 			faults = append(faults, fmt.Errorf("%s: not set", key))
 		}

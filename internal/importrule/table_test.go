@@ -33,6 +33,7 @@ var table = []place{
 
 	{pkg: "events/stream/recordbatch/..."},
 	{pkg: "events/stream/...", ours: []string{"events", "events/stream/recordbatch"}, libs: []string{kafkaGo}},
+	{pkg: "events/policy", ours: []string{"events"}},
 	// A binding that others would import on its own.
 	{pkg: "events/cekafka/...", libs: []string{kafkaGo, cloudEvents}},
 	{pkg: "events/cloudevent/...", ours: []string{"events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},

@@ -7,8 +7,8 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 )
 
-// kafkaOf turns the settings into what every client of the log takes.
-func kafkaOf(c daemon.Kafka, log *slog.Logger) stream.Config {
+// KafkaOf turns the settings into what every client of the log takes.
+func KafkaOf(c daemon.Kafka, log *slog.Logger) stream.Config {
 	return stream.Config{
 		Brokers: c.Brokers, ClientID: c.ClientID, DialTimeout: c.DialTimeout, Logger: log,
 		TLS: stream.TLSConfig{

@@ -53,7 +53,7 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 		cfg.Cache.Buckets = layout.BucketsPerPartition
 	}
 	p := &Platform{
-		Config: cfg, Rules: events.SeedRules(), Registry: registry, Logger: log, kafka: kafkaOf(cfg.Kafka, log),
+		Config: cfg, Rules: events.SeedRules(), Registry: registry, Logger: log, kafka: KafkaOf(cfg.Kafka, log),
 	}
 	if path := cfg.Affiliate.PartnersFile; path != "" {
 		if p.Partners, err = affiliate.LoadPartners(path, getenv); err != nil {

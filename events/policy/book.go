@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kelisim/kelisim/events"
+)
+
+// Why a book refuses a catalogue. A refused catalogue changes nothing.
+var (
+	// ErrOtherPolicy means that the catalogue is of another policy.
+	ErrOtherPolicy = errors.New("another policy")
+	// ErrRepublished means that the version is known with another content.
+	ErrRepublished = errors.New("published before with another content")
+	// ErrCode means that a code or the name of a purpose was given anew: stored
+	// states would speak of another purpose than people consented to.
+	ErrCode = errors.New("code and purpose do not belong together")
+)
+
+// Book is all published versions of one policy. It is immutable. In which order
+// and how often versions arrive does not matter. The zero and the nil Book know
+// no version and cover nothing.
+type Book struct {
+	pages []page // in order of publication
+	rules *events.Rules
+}
+
+// page is a catalogue and what was worked out of it.
+type page struct {
+	*Catalogue
+	hash      string
+	effective time.Time
+	covered   map[events.PolicyVersion]events.PurposeSet // by consent given under that version, while this one is in force
+}
+
+// With returns the book with one more version, or the same book when it has that
+// catalogue. The error wraps [ErrOtherPolicy], [ErrRepublished] or [ErrCode].
+func (b *Book) With(c *Catalogue) (*Book, error) {
+	pages := b.all()
+	for _, known := range pages {
+		switch {
+		case known.Policy != c.Policy:
+			return b, fmt.Errorf("%s: %w: these are the versions of %s", c, ErrOtherPolicy, known.Policy)
+		case known.Version == c.Version && known.hash == c.Hash():
+			return b, nil
+		case known.Version == c.Version:
+			return b, fmt.Errorf("%s: %w: %s, not %s", c, ErrRepublished, known.hash, c.Hash())
+		}
+		if err := sameCodes(known.Catalogue, c); err != nil {
+			return b, fmt.Errorf("%s: %w", c, err)
+		}
+	}
+	next := page{Catalogue: c, hash: c.Hash(), effective: c.EffectiveOn.Start()}
+	at, _ := slices.BinarySearchFunc(pages, next, byPublication)
+	pages = slices.Insert(slices.Clone(pages), at, next)
+	rules, err := unite(pages)
+	if err != nil {
+		return b, fmt.Errorf("%s: %w", c, err)
+	}
+	for i := range pages {
+		pages[i].covered = coverage(pages, i)
+	}
+	return &Book{pages: pages, rules: rules}, nil
+}
+
+func (b *Book) all() []page {
+	if b == nil {
+		return nil
+	}
+	return b.pages
+}
+
+// byPublication is the order of versions: by day of publication, and by name
+// where two were published on one day.
+func byPublication(a, b page) int {
+	return cmp.Or(a.PublishedOn.Compare(b.PublishedOn), cmp.Compare(a.Version, b.Version))
+}
+
+// sameCodes holds two versions to one code for each purpose, for good.
+func sameCodes(a, b *Catalogue) error {
+	for _, p := range a.Purposes {
+		for _, q := range b.Purposes {
+			if (p.Code == q.Code) != (p.Name == q.Name) {
+				return fmt.Errorf("%w: %d is %s, and was %d for %s in version %s", ErrCode, q.Code, q.Name, p.Code, p.Name, a.Version)
+			}
+		}
+	}
+	return nil
+}
+
+// unite returns the rules of all purposes that any version has, each as the
+// newest version that has it says.
+func unite(pages []page) (*events.Rules, error) {
+	var rules []events.Rule
+	known := make(map[events.Purpose]bool)
+	for _, c := range slices.Backward(pages) {
+		for i := range c.Purposes {
+			if p := &c.Purposes[i]; !known[p.Name] {
+				known[p.Name] = true
+				rules = append(rules, p.rule())
+			}
+		}
+	}
+	return events.NewRules(pages[len(pages)-1].Uncertainty, rules)
+}
+
+// Rules returns the rules of all purposes of all versions, with the attributes
+// and the clock uncertainty of the newest version that has them: a withdrawal
+// of a purpose that was dropped must still be understood. Nil without a version.
+func (b *Book) Rules() *events.Rules {
+	if b == nil {
+		return nil
+	}
+	return b.rules
+}
+
+// Version returns the catalogue of a version.
+func (b *Book) Version(v events.PolicyVersion) (*Catalogue, bool) {
+	for _, p := range b.all() {
+		if p.Version == v {
+			return p.Catalogue, true
+		}
+	}
+	return nil, false
+}
+
+// Versions returns all catalogues, in order of publication.
+func (b *Book) Versions() []*Catalogue {
+	var all []*Catalogue
+	for _, p := range b.all() {
+		all = append(all, p.Catalogue)
+	}
+	return all
+}
+
+// Current returns the version in force at a moment: the last published one of
+// those that are effective by then. There is none before the first.
+func (b *Book) Current(at time.Time) (*Catalogue, bool) {
+	if p := b.inForce(at); p != nil {
+		return p.Catalogue, true
+	}
+	return nil, false
+}
+
+func (b *Book) inForce(at time.Time) *page {
+	pages := b.all()
+	for i := len(pages) - 1; i >= 0; i-- {
+		if !at.Before(pages[i].effective) {
+			return &pages[i]
+		}
+	}
+	return nil
+}
