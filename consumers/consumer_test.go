@@ -22,8 +22,8 @@ func (b *bed) story(t testing.TB, rnd *rand.Rand, n, subjects int) {
 	kinds := []events.Type{events.Granted, events.Granted, events.Withdrawn, events.WithdrawalRequested, events.Blocked, events.Unblocked, events.PolicyAccepted, events.AgreementStarted}
 	for i := range n {
 		b.log.tell(events.Event{
-			ID: fmt.Sprint("e", len(b.log.told)+i), Source: "/web", Type: kinds[rnd.IntN(len(kinds))],
-			Subject: subject(t, rnd.IntN(subjects)), Policy: "2", Decided: events.Millis(1_000_000 + 1000*(len(b.log.told)+i)),
+			Method: events.ByPerson, Policy: events.SeedPolicy, ID: fmt.Sprint("e", len(b.log.told)+i), Source: "/web", Type: kinds[rnd.IntN(len(kinds))],
+			Subject: subject(t, rnd.IntN(subjects)), Decided: events.Millis(1_000_000 + 1000*(len(b.log.told)+i)),
 			Purposes: events.PurposeSet(rnd.Uint64()) & all,
 		})
 	}
@@ -140,12 +140,12 @@ func TestPoisonIsParkedAndHoldsItsSubjectOnly(t *testing.T) {
 		b := newBed(t)
 		promo, _ := b.rules.Set("promotion")
 		grant := func(n int) events.Event {
-			return events.Event{ID: fmt.Sprint(n), Source: "/web", Type: events.Granted, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000}
+			return events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: fmt.Sprint(n), Source: "/web", Type: events.Granted, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000}
 		}
 		for n := range 20 {
 			b.log.tell(grant(n))
 		}
-		bad := b.log.tell(events.Event{Subject: subject(t, 7), Decided: 2_000_000})
+		bad := b.log.tell(events.Event{Method: events.ByPerson, Subject: subject(t, 7), Decided: 2_000_000})
 		for n := 20; n < 40; n++ {
 			b.log.tell(grant(n))
 		}
@@ -184,7 +184,7 @@ func TestPositionWaitsForTheParkedTopic(t *testing.T) {
 			}
 			return nil
 		}
-		bad := b.log.tell(events.Event{Subject: subject(t, 7), Decided: 2_000_000})
+		bad := b.log.tell(events.Event{Method: events.ByPerson, Subject: subject(t, 7), Decided: 2_000_000})
 		stop := b.start(t)
 		<-time.After(3 * time.Second)
 		require.Zero(t, b.mark(bad.Position.Partition).Next, "moved past an event that nobody keeps")
@@ -221,7 +221,7 @@ func TestMisplacedWithdrawalDeniesAndMisplacedGrantWaits(t *testing.T) {
 		promo, _ := b.rules.Set("promotion")
 		for n, typ := range []events.Type{events.Withdrawn, events.Granted} {
 			home := events.PartitionOf(subject(t, n).Reveal(), testPartitions)
-			b.log.tellIn((home+1)%testPartitions, events.Event{ID: "m", Source: "/web", Type: typ, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000})
+			b.log.tellIn((home+1)%testPartitions, events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: "m", Source: "/web", Type: typ, Subject: subject(t, n), Purposes: promo, Decided: 1_000_000})
 		}
 		stop := b.start(t)
 		b.waitCaughtUp(t)
@@ -241,7 +241,7 @@ func TestEventsWithoutTheBrokersTimeAreParked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		promo, _ := b.rules.Set("promotion")
-		at := b.log.tell(events.Event{ID: "g", Source: "/web", Type: events.Granted, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
+		at := b.log.tell(events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: "g", Source: "/web", Type: events.Granted, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
 		b.log.records[at.Position.Partition][0].LogAppend = false
 		stop := b.start(t)
 		b.waitCaughtUp(t)
@@ -262,7 +262,7 @@ func TestFarBehindOneWriteCoversManyEventsOfASubject(t *testing.T) {
 		const n = farBehind + 20_000
 		for i := range n {
 			kind := [...]events.Type{events.Granted, events.Withdrawn}[i/100%2]
-			b.log.tell(events.Event{ID: fmt.Sprint(i), Source: "/web", Type: kind, Subject: subject(t, i%100), Purposes: promo, Decided: events.Millis(1_000_000 + i)})
+			b.log.tell(events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: fmt.Sprint(i), Source: "/web", Type: kind, Subject: subject(t, i%100), Purposes: promo, Decided: events.Millis(1_000_000 + i)})
 		}
 		counting := &countingStore{Store: b.store}
 		b.cfg.Store = counting
@@ -330,7 +330,7 @@ func TestActionIsCalledAgainUntilItSucceeds(t *testing.T) {
 		}
 		promo, _ := b.rules.Set("promotion")
 		began := time.Now()
-		b.log.tell(events.Event{ID: "w", Source: "/web", Type: events.Withdrawn, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
+		b.log.tell(events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: "w", Source: "/web", Type: events.Withdrawn, Subject: subject(t, 1), Purposes: promo, Decided: 1_000_000})
 		stop := b.start(t)
 		b.waitCaughtUp(t)
 		require.Equal(t, promo, b.action.of(subject(t, 1)))

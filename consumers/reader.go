@@ -185,7 +185,9 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 		event := &r.events[i]
 		out := p.fold(r.cfg.Rules, w, e, event)
 		if out.Verdict == events.Park {
-			r.aside(p, r.park(&records[i], event.Logged, e.subject, out.Reason), event)
+			bad := r.park(&records[i], event.Logged, e.subject, out.Reason)
+			bad.hold = bad.hold && !out.Aside
+			r.aside(p, bad, event)
 		}
 		if out.Alarm != "" {
 			r.metrics.alarmed(out.Alarm)
@@ -212,7 +214,9 @@ func (r *reader) decode(p *partition, record *stream.Record, event *events.Event
 	if err := r.cfg.Decoder.Decode(record, event); err != nil {
 		subject, _ := events.ParseSubject(string(record.Key)) // the zero Subject holds nobody
 		event.First = events.Stamp{}
-		r.aside(p, r.park(record, at, subject, reasonOf(err)), event)
+		bad := r.park(record, at, subject, reasonOf(err))
+		bad.hold = bad.hold && (event.Type == 0 || event.Type.Restricts()) // what permits is kept aside and changes nothing
+		r.aside(p, bad, event)
 		return nil
 	}
 	event.Logged = at

@@ -27,6 +27,7 @@ func (v Verdict) String() string {
 type Outcome struct {
 	Verdict Verdict
 	Reason  string // of Park: a short stable name, fit for a metric label
+	Aside   bool   // of Park: it could only have permitted; the subject need not be held
 	Alarm   string // something to tell a person, though it was applied; same form
 
 	Changed  bool     // the state is another one
@@ -38,7 +39,7 @@ const (
 	ReasonFuture       = "from-the-future"      // permits, and was decided later than appended
 	ReasonNotRefusable = "not-refusable"        // refuses a request that nobody may refuse (2.6)
 	ReasonFrozen       = "frozen-by-block"      // erasure of a blocked subject
-	ReasonPolicy       = "policy-version"       // accepts a policy version whose name is too long to keep
+	ReasonTrust        = "lesser-trust"         // permits, and is no decision of the person
 	ReasonState        = "state-unreadable"     // the state is damaged: rebuild it from the log
 	AlarmFutureStop    = "stop-from-the-future" // a restriction by a clock that runs ahead
 )
@@ -77,6 +78,9 @@ func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 
 // fold applies e to the open ledger and says whether anything changed.
 func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
+	if !e.Method.mayCause(e.Type) {
+		return Outcome{Verdict: Park, Reason: ReasonTrust, Aside: true}, false
+	}
 	d := e.decision()
 	var out Outcome
 	if d.Decided > d.Appended+r.uncertainty {
@@ -103,7 +107,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		}
 		request := identity(e.Request.Source, e.Request.ID)
 		for c := range e.Purposes.Codes() {
-			total = max(total, l.refuse(consentGate+gateKey(c), request))
+			total = max(total, l.refuse(consentGate+gateKey(c), request, e.ReviewBy))
 		}
 	case Blocked, Unblocked:
 		total = r.block(l, e, d)
@@ -112,10 +116,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 	case AgreementEnded:
 		total = l.use(agreementGate).close(d, &l.past, r.uncertainty)
 	case PolicyAccepted:
-		if len(e.Policy) > maxPolicyLen {
-			return Outcome{Verdict: Park, Reason: ReasonPolicy}, false
-		}
-		total = l.accept(e.Policy, d, r.uncertainty)
+		total = l.accept(d, e.Method.isExplicit(), r.uncertainty)
 	case SubjectErased:
 		if l.blocks(r.all) != 0 && !l.erasedBy(d.ID) {
 			return Outcome{Verdict: Park, Reason: ReasonFrozen}, false
@@ -159,17 +160,24 @@ func (r *Rules) block(l *ledger, e *Event, d Decision) (total effect) {
 	return total
 }
 
-// accept moves the pointer to the accepted policy version, and nothing else.
-func (l *ledger) accept(policy PolicyVersion, d Decision, uncertainty Millis) effect {
+// accept moves the pointer to the accepted policy version, and the one to what was
+// accepted in so many words. It opens no gate.
+func (l *ledger) accept(d Decision, explicit bool, uncertainty Millis) effect {
 	d.ID = permissionID(d.ID)
 	if g := l.find(erasureGate); g != nil {
 		if result := d.against(&g.closed, uncertainty); result >= superseded {
 			return result
 		}
 	}
-	if policy == "" || d.Decided <= l.accepted.Decided {
-		return duplicate
+	total := duplicate
+	if d.Policy == noPolicy {
+		return total
 	}
-	l.policy, l.accepted = string(policy), d
-	return applied
+	if d.Decided > l.accepted.Decided {
+		l.accepted, total = d, applied
+	}
+	if explicit && d.Decided > l.explicit.Decided {
+		l.explicit, total = d, applied
+	}
+	return total
 }

@@ -11,8 +11,8 @@ import (
 // told builds the events of one subject: offset and times in milliseconds.
 func told(t Type, source, id string, purposes PurposeSet, offset int64, decided, appended Millis) *Event {
 	return &Event{
-		ID: id, Source: source, Type: t, Subject: Subject{"s-1"}, Decided: decided, Purposes: purposes,
-		Logged: Stamp{Position{1, 0, offset}, appended},
+		Method: ByPerson, ID: id, Source: source, Type: t, Subject: Subject{"s-1"}, Decided: decided, Purposes: purposes,
+		Policy: SeedPolicy, Logged: Stamp{Position{1, 0, offset}, appended},
 	}
 }
 

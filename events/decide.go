@@ -18,6 +18,8 @@ const (
 	ByErasure             // the subject was erased
 	NoAgreement           // no agreement was started
 	AgreementOver         // the agreement ended
+	PolicyUnknown         // granted under a policy version that is not published, or not known yet
+	PolicyOutdated        // granted under a version that no longer covers it: ask the person again
 	Held                  // an event of the subject is parked
 	Stale                 // the cache may be behind the log
 	Unreachable           // the cache could not be asked
@@ -25,7 +27,7 @@ const (
 
 var reasonNames = [...]string{
 	"none", "granted", "contract", "law", "unknown-subject", "unknown-purpose", "never-granted", "withdrawn",
-	"withdrawal-requested", "blocked", "erased", "no-agreement", "agreement-ended", "held", "stale", "unreachable",
+	"withdrawal-requested", "blocked", "erased", "no-agreement", "agreement-ended", "policy-unknown", "policy-outdated", "held", "stale", "unreachable",
 }
 
 // String returns the name of the reason, as answers and metrics spell it.
@@ -83,6 +85,9 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 	}
 	g := l.find(key)
 	switch {
+	case g != nil && g.isOpen() && open == ByGrant:
+		_, why := r.covers(l, c, &g.opened)
+		return answer(why, g.opened)
 	case g != nil && g.isOpen():
 		return answer(open, g.opened)
 	case g != nil && len(g.pending) > 0:
@@ -99,7 +104,7 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 // Standing is where a subject stands for all purposes at once.
 type Standing struct {
 	Allowed PurposeSet
-	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, ended or erased
+	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, ended or erased; or granted under a policy that covers it no longer
 }
 
 // Standing returns where the subject stands.
@@ -141,7 +146,7 @@ func (r *Rules) standing(l *ledger) Standing {
 			continue
 		}
 		decided |= covers
-		if g.isOpen() {
+		if g.isOpen() && (g.key == agreementGate || r.coversGate(l, g)) {
 			out.Allowed |= covers
 		} else {
 			out.Stopped |= covers

@@ -8,6 +8,7 @@ type Decision struct {
 	Offset   int64  // place in the log of the state's partition
 	Decided  Millis // by the source's clock
 	Appended Millis // by the broker's clock
+	Policy   uint32 // of a grant or an acceptance: hash of the policy version; else noPolicy
 }
 
 const (

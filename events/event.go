@@ -8,15 +8,19 @@ type Event struct {
 	ID     string // CloudEvents id, unique per source
 	Source string // CloudEvents source: who stamped it
 	Type   Type
+	Method Method // how it came about; what permits must say
 
 	Subject  Subject
 	Decided  Millis        // CloudEvents time: when the person decided, by the source's clock
 	Purposes PurposeSet    // empty on a block means all purposes; otherwise absent means unchanged
 	Policy   PolicyVersion // the version a grant was given under, or that was accepted or published
 
-	Request Ref // of a refusal: the request that is refused
+	Request  Ref    // of a refusal: the request that is refused
+	ReviewBy Millis // of a refusal: when its ground is to be looked at again; 0 if never
 
-	Data []byte // JSON object: channel, evidence pointer, ground. Never decides, never personal data
+	Evidence string // URI of the proof, kept elsewhere; what permits must have it
+
+	Data []byte // JSON object: channel, ground and the like. Never decides, never personal data
 
 	Logged Stamp // where the record stands now
 	First  Stamp // where it first stood, if it was redriven from the parked topic; else zero
@@ -42,6 +46,9 @@ func (e *Event) decision() Decision {
 	}
 	if e.Type.Restricts() && e.Type != WithdrawalRequested { // a refusal names its request by source and id alone
 		d.ID = atMoment(d.ID, e.Decided)
+	}
+	if e.Type == Granted || e.Type == PolicyAccepted {
+		d.Policy = policyRefOf(e.Policy)
 	}
 	if e.First.IsZero() {
 		return d

@@ -17,6 +17,7 @@ type gate struct {
 	closed  Decision   // every closing, joined; none when it never closed
 	opened  Decision   // the latest permission that beats closed; none when there is none
 	pending []Decision // requests not decided yet: they restrict, opened or not, and can be refused
+	review  Millis     // when the ground of the last refusal is to be looked at again; 0 if never
 }
 
 // gateKey says what a gate stands for; purposes and blocks carry a code.
@@ -60,7 +61,7 @@ func (g *gate) open(d Decision, outer *gate, past *memory, uncertainty Millis) e
 	})
 	switch {
 	case result < superseded && (settled || newer):
-		g.opened = d
+		g.opened, g.review = d, 0 // consented anew: no obligation holds it open
 		return applied
 	case settled || newer:
 		g.opened = d // waits until the requests that beat it are refused
@@ -77,7 +78,7 @@ func (g *gate) close(d Decision, past *memory, uncertainty Millis) effect {
 	d.Decided = max(d.Decided, g.opened.Decided) // no copy of what it closes may pass
 	g.settle(past, uncertainty, func(*Decision) bool { return true })
 	past.add(g.closed.ID)
-	g.closed, g.opened = join(g.closed, d, uncertainty), Decision{}
+	g.closed, g.opened, g.review = join(g.closed, d, uncertainty), Decision{}, 0
 	return applied
 }
 
@@ -114,7 +115,7 @@ func (g *gate) request(d Decision, past *memory, uncertainty Millis) effect {
 
 // refuse lifts what the named request restricts, and nothing else. Who names a
 // request has seen it, so neither clock nor place has a say.
-func (g *gate) refuse(request uint64, past *memory) effect {
+func (g *gate) refuse(request uint64, review Millis, past *memory) effect {
 	i := slices.IndexFunc(g.pending, func(p Decision) bool { return p.ID == request })
 	switch {
 	case i < 0 && past.has(request):
@@ -123,7 +124,7 @@ func (g *gate) refuse(request uint64, past *memory) effect {
 		return superseded
 	}
 	past.add(request)
-	g.pending = slices.Delete(g.pending, i, i+1)
+	g.pending, g.review = slices.Delete(g.pending, i, i+1), max(g.review, review)
 	return applied
 }
 

@@ -95,8 +95,15 @@ func (w world) gap(d draws) Millis {
 }
 
 func (w world) decision(d draws, before []record) Event {
-	e := Event{Type: likely[d.upTo("type", len(likely)-1)], Purposes: w.some(d, "purposes"), Data: []byte("{}")}
+	e := Event{Method: ByPerson, Type: likely[d.upTo("type", len(likely)-1)], Purposes: w.some(d, "purposes"), Data: []byte("{}")}
+	if d.upTo("method", 5) == 0 {
+		e.Method = Method(d.upTo("other method", int(ContinuedUse)))
+	}
 	switch e.Type {
+	case Granted:
+		if e.Policy = SeedPolicy; d.upTo("other policy", 5) == 0 {
+			e.Policy = PolicyVersion(fmt.Sprint("v", d.upTo("policy", 3)))
+		}
 	case Blocked, Unblocked:
 		if d.upTo("all", 1) == 0 {
 			e.Purposes = 0
@@ -113,6 +120,7 @@ func (w world) decision(d draws, before []record) Event {
 		}
 		refused := requests[d.upTo("request", len(requests)-1)]
 		e.Request, e.Purposes = Ref{refused.Source, refused.ID}, refused.Purposes&SetOf(2, 7)
+		e.ReviewBy = Millis(d.upTo("review", 3))
 	}
 	return e
 }

@@ -7,8 +7,8 @@ type ledger struct {
 	version  Version
 	gates    []gate // by rising key
 	past     memory
-	policy   string // the accepted policy version
-	accepted Decision
+	accepted Decision   // of the last accepted policy version, in whatever way
+	explicit Decision   // of the last one accepted in so many words
 	table    []Decision // as read: gates refer to it
 }
 
@@ -56,9 +56,9 @@ func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
 }
 
 // refuse lifts what a request restricts, for one gate.
-func (l *ledger) refuse(k gateKey, request uint64) effect {
+func (l *ledger) refuse(k gateKey, request uint64, review Millis) effect {
 	g := l.use(k)
-	result := g.refuse(request, &l.past)
+	result := g.refuse(request, review, &l.past)
 	if erasure := l.find(erasureGate); erasure != nil {
 		erasure.knowAgain(g)
 	}
@@ -92,6 +92,7 @@ func (l *ledger) enter(v Version) {
 		}
 	}
 	age(&l.accepted)
+	age(&l.explicit)
 }
 
 // erase closes everything with d and forgets the rest; what was closed or open
@@ -111,10 +112,10 @@ func (l *ledger) erase(d Decision, uncertainty Millis) effect {
 			all.closed = join(all.closed, p, uncertainty)
 		}
 	}
-	d.Decided = max(d.Decided, l.accepted.Decided)
+	d.Decided = max(d.Decided, l.accepted.Decided, l.explicit.Decided)
 	all.closed = join(all.closed, d, uncertainty)
 	l.gates = append(l.gates[:0], all)
-	l.policy, l.accepted = "", Decision{}
+	l.accepted, l.explicit = Decision{}, Decision{}
 	return applied
 }
 

@@ -231,6 +231,8 @@ func TestMoreSourcesThanAStateCanNameDenyRatherThanForget(t *testing.T) {
 	}
 	r, err := ParseRules([]byte(strings.TrimSuffix(file.String(), ",") + "]}"))
 	require.NoError(t, err)
+	r, err = r.Covering(map[PolicyVersion]PurposeSet{SeedPolicy: r.All()})
+	require.NoError(t, err)
 	var s State
 	at, offset := Millis(1_000), int64(0)
 	say := func(typ Type, c Code) *Event {

@@ -51,6 +51,7 @@ type Rules struct {
 	onContract  PurposeSet // open while the agreement lives
 	refusable   PurposeSet // a request for them can be refused
 	uncertainty Millis
+	covered     map[policyRef]PurposeSet // by consent under a published policy version; see [Rules.Covering]
 
 	benches sync.Pool // of *bench: room to fold in, see workbench.go
 }
@@ -64,8 +65,15 @@ func SeedRules() *Rules {
 	if err != nil {
 		panic(fmt.Sprintf("events: embedded rules: %v", err)) // the embedded file is held by a test
 	}
+	if r, err = r.Covering(map[PolicyVersion]PurposeSet{SeedPolicy: r.all}); err != nil {
+		panic(fmt.Sprintf("events: seed policy: %v", err)) // of one version, which cannot collide
+	}
 	return r
 }
+
+// SeedPolicy is the version of the seed policy, under which every purpose of
+// [SeedRules] can be granted.
+const SeedPolicy PolicyVersion = "2026-11"
 
 // ParseRules reads a rule set in JSON. Unknown keys, double codes or names, and
 // unknown values are errors.

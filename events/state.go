@@ -16,7 +16,7 @@ var ErrState = errors.New("not a state of this format")
 
 const (
 	offsetLen   = 6 // bytes of the offset in front: 2^48 records a partition
-	stateFormat = 1 // the format byte behind it; raised when the encoding changes
+	stateFormat = 2 // the format byte behind it; raised when the encoding changes
 	timeLen     = 6 // bytes of a moment: enough until the year 10889
 	maxMoment   = 1<<(8*timeLen) - 1
 
@@ -24,9 +24,9 @@ const (
 	// bits of a decision's first byte. Beyond it a source counts as mixed.
 	maxSources = 63
 
-	// maxPolicyLen bounds the name of a policy version, in bytes: a date or a
-	// semantic version, with room.
-	maxPolicyLen = 64
+	// maxPolicies bounds the policy versions that one subject's grants name; beyond
+	// it a grant counts as given under none, which permits nothing.
+	maxPolicies = 255
 )
 
 // ParseState returns the state with the given stored bytes. Empty bytes are the
@@ -58,8 +58,8 @@ func (s State) Version() (Version, bool) {
 }
 
 // read lays the state open in l. The format, after the version: the base time,
-// the sources, the decisions (each once, however many gates it decided), the
-// gates, the remembered ids, the accepted policy. Numbers are varints unless
+// the sources, the policy versions, the decisions (each once, however many gates
+// it decided), the gates, the remembered ids, the acceptances. Numbers are varints unless
 // said otherwise; times and offsets are distances from base and version.
 func (s State) read(l *ledger) error {
 	if s.bytes == "" {
@@ -72,8 +72,13 @@ func (s State) read(l *ledger) error {
 	for i := range r.count(maxSources) {
 		sources[i+1] = r.uint32()
 	}
+	var policies [maxPolicies]policyRef
+	known := r.count(maxPolicies)
+	for i := range known {
+		policies[i] = r.uint32()
+	}
 	for range r.count(maxDecisions) {
-		l.table = append(l.table, r.decision(&sources, base, l.version.Offset))
+		l.table = append(l.table, r.decision(&sources, policies[:known], base, l.version.Offset))
 	}
 	decisions := l.table
 	for range r.count(int(erasureGate) + 1) {
@@ -88,6 +93,9 @@ func (s State) read(l *ledger) error {
 		for range shape >> pendingShift {
 			g.pending = append(g.pending, r.pick(decisions))
 		}
+		if shape&hasReview != 0 {
+			g.review = r.moment()
+		}
 		if n := len(l.gates); n > 0 && l.gates[n-1].key >= g.key || len(g.pending) > maxPending {
 			return fmt.Errorf("%w: gates out of order", ErrState)
 		}
@@ -96,8 +104,11 @@ func (s State) read(l *ledger) error {
 	for range r.count(maxMemory) {
 		l.past = append(l.past, r.uint64())
 	}
-	if l.policy = r.text(); l.policy != "" {
+	if acceptances := r.byte(); acceptances&hasAccepted != 0 {
 		l.accepted = r.pick(decisions)
+		if acceptances&hasExplicit != 0 {
+			l.explicit = r.pick(decisions)
+		}
 	}
 	if !r.ok() || r.rest != "" {
 		return fmt.Errorf("%w: %d bytes", ErrState, len(s.bytes))
@@ -111,5 +122,9 @@ const maxDecisions = (int(erasureGate) + 1) * (2 + maxPending)
 const (
 	hasClosed    = 1 << 0
 	hasOpened    = 1 << 1
-	pendingShift = 2
+	hasReview    = 1 << 2
+	pendingShift = 3
+
+	hasAccepted = 1 << 0 // an explicit one is never without
+	hasExplicit = 1 << 1
 )

@@ -71,8 +71,6 @@ func (r *reader) count(limit int) int {
 	return int(n)
 }
 
-func (r *reader) text() string { return r.take(r.count(maxPolicyLen)) }
-
 func (r *reader) version() Version {
 	offset := int64(r.fixed(offsetLen))
 	if r.byte() != stateFormat {
@@ -81,13 +79,14 @@ func (r *reader) version() Version {
 	return Version{Offset: offset, Generation: uint32(r.uvarint()), Partition: int32(r.uvarint())}
 }
 
-func (r *reader) decision(sources *[maxSources + 1]uint32, base Millis, last int64) Decision {
+func (r *reader) decision(sources *[maxSources + 1]uint32, policies []policyRef, base Millis, last int64) Decision {
 	head := r.byte()
 	d := Decision{Source: sources[head>>1&maxSources]}
 	if head&1 != 0 {
 		d.ID = r.uint64()
 	} else {
 		d.ID = uint64(r.uint32())
+		d.Policy = r.policy(head, policies)
 	}
 	d.Decided = base + Millis(r.uvarint())
 	d.Appended = d.Decided + Millis(r.varint())
@@ -96,6 +95,23 @@ func (r *reader) decision(sources *[maxSources + 1]uint32, base Millis, last int
 		r.bad = true // no decision is nobody's, and none lies outside of what can be stored
 	}
 	return d
+}
+
+// policy returns the version that a permission was given under: the first of the
+// table, unless the head says that another one's number follows, or 0 for none.
+func (r *reader) policy(head byte, policies []policyRef) policyRef {
+	i := uint64(1)
+	if head&otherPolicy != 0 {
+		i = r.uvarint()
+	}
+	switch {
+	case i == 0 || len(policies) == 0 && head&otherPolicy == 0:
+		return noPolicy
+	case i > uint64(len(policies)):
+		r.bad = true
+		return noPolicy
+	}
+	return policies[i-1]
 }
 
 func (r *reader) pick(decisions []Decision) Decision {

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -10,6 +11,7 @@ type writer struct {
 	out       []byte
 	base      Millis
 	sources   []uint32
+	policies  []policyRef
 	decisions []Decision // the table: each once
 	refs      []int      // into the table, one for each decision of the ledger
 	ref       int        // the next to write
@@ -17,7 +19,7 @@ type writer struct {
 
 // state returns the ledger as a State.
 func (w *writer) state(l *ledger) State {
-	*w = writer{out: w.out[:0], sources: w.sources[:0], decisions: w.decisions[:0], refs: w.refs[:0]}
+	*w = writer{out: w.out[:0], sources: w.sources[:0], policies: w.policies[:0], decisions: w.decisions[:0], refs: w.refs[:0]}
 	w.tabulate(l)
 	if len(w.decisions) == 0 && len(l.past) == 0 {
 		return State{}
@@ -32,11 +34,7 @@ func (w *writer) state(l *ledger) State {
 	for _, id := range l.past {
 		w.fixed(id, 8)
 	}
-	w.uvarint(uint64(len(l.policy)))
-	w.out = append(w.out, l.policy...)
-	if l.policy != "" {
-		w.pick()
-	}
+	w.acceptances(l)
 	return State{string(w.out)}
 }
 
@@ -51,6 +49,7 @@ func (w *writer) tabulate(l *ledger) {
 		}
 	}
 	w.collect(&l.accepted)
+	w.collect(&l.explicit)
 }
 
 // collect enters a decision in the table, its source among the sources, and
@@ -65,6 +64,13 @@ func (w *writer) collect(d *Decision) {
 			d.Source, d.Decided, d.Appended = mixedSource, stop, stop
 		} else {
 			w.sources = append(w.sources, d.Source)
+		}
+	}
+	if d.Policy != noPolicy && !slices.Contains(w.policies, d.Policy) {
+		if len(w.policies) == maxPolicies {
+			d.Policy = noPolicy
+		} else {
+			w.policies = append(w.policies, d.Policy)
 		}
 	}
 	for i := range w.decisions {
@@ -87,12 +93,16 @@ func (w *writer) version(v Version) {
 	w.uvarint(uint64(v.Partition))
 }
 
-// head writes base, sources and decisions.
+// head writes base, sources, policy versions and decisions.
 func (w *writer) head(last int64) {
 	w.fixed(uint64(w.base), timeLen)
 	w.uvarint(uint64(len(w.sources)))
 	for _, s := range w.sources {
 		w.fixed(uint64(s), 4)
+	}
+	w.uvarint(uint64(len(w.policies)))
+	for _, p := range w.policies {
+		w.fixed(uint64(p), 4)
 	}
 	w.uvarint(uint64(len(w.decisions)))
 	for _, d := range w.decisions {
@@ -103,8 +113,7 @@ func (w *writer) head(last int64) {
 func (w *writer) decision(d Decision, last int64) {
 	source := byte(slices.Index(w.sources, d.Source)+1) << 1
 	if d.ID == permissionID(d.ID) {
-		w.out = append(w.out, source)
-		w.fixed(d.ID, 4)
+		w.permission(source, d)
 	} else {
 		w.out = append(w.out, source|1)
 		w.fixed(d.ID, 8)
@@ -112,6 +121,39 @@ func (w *writer) decision(d Decision, last int64) {
 	w.uvarint(uint64(d.Decided - w.base))
 	w.varint(int64(d.Appended - d.Decided))
 	w.uvarint(uint64(last - d.Offset))
+}
+
+// permission writes head, id and policy version of a decision with a short id.
+// Nearly always the version is the first of the table, which costs nothing.
+func (w *writer) permission(head byte, d Decision) {
+	i := slices.Index(w.policies, d.Policy) + 1
+	usual := i == 1 || len(w.policies) == 0
+	if !usual {
+		head |= otherPolicy
+	}
+	w.out = append(w.out, head)
+	w.fixed(d.ID, 4)
+	if !usual {
+		w.uvarint(uint64(i))
+	}
+}
+
+// otherPolicy in the head of a decision says that the number of its policy version
+// follows. maxSources leaves the bit free.
+const otherPolicy = 1 << 7
+
+func (w *writer) acceptances(l *ledger) {
+	var has byte
+	if !l.accepted.isZero() {
+		has |= hasAccepted
+	}
+	if !l.explicit.isZero() {
+		has |= hasExplicit
+	}
+	w.out = append(w.out, has)
+	for range bits.OnesCount8(has) {
+		w.pick()
+	}
 }
 
 func (w *writer) gate(g *gate) {
@@ -122,6 +164,9 @@ func (w *writer) gate(g *gate) {
 	if !g.opened.isZero() {
 		shape |= hasOpened
 	}
+	if g.review != 0 {
+		shape |= hasReview
+	}
 	w.out = append(w.out, byte(g.key), shape)
 	if shape&hasClosed != 0 {
 		w.pick()
@@ -131,6 +176,9 @@ func (w *writer) gate(g *gate) {
 	}
 	for range g.pending {
 		w.pick()
+	}
+	if g.review != 0 {
+		w.fixed(uint64(g.review), timeLen)
 	}
 }
 

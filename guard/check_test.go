@@ -51,10 +51,10 @@ func granted(t testing.TB) cache.View {
 	surveys, err := rules.Set("surveys")
 	require.NoError(t, err)
 	s, _ := rules.Apply(events.State{}, &events.Event{
-		ID: "1", Source: "web", Type: events.Granted, Subject: someone(t), Decided: 1000, Purposes: promotion, Logged: at(4),
+		Method: events.ByPerson, Policy: events.SeedPolicy, ID: "1", Source: "web", Type: events.Granted, Subject: someone(t), Decided: 1000, Purposes: promotion, Logged: at(4),
 	})
 	s, _ = rules.Apply(s, &events.Event{
-		ID: "2", Source: "web", Type: events.Withdrawn, Subject: someone(t), Decided: 2000, Purposes: surveys, Logged: at(7),
+		Method: events.ByPerson, Policy: events.SeedPolicy, ID: "2", Source: "web", Type: events.Withdrawn, Subject: someone(t), Decided: 2000, Purposes: surveys, Logged: at(7),
 	})
 	return cache.View{State: s, Known: true, Generation: 1, Partition: 2, Next: 9, Fresh: 1_790_000_000_000, Now: 1_790_000_000_120}
 }

@@ -42,7 +42,7 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 	}
 	lines = append(lines, byHand(s.kafka, events.Withdrawn, purposes[0])...)
 	lines = append(lines, "", "Consent again: the same lines, with this type and a policy version in place of the type:", "",
-		"    -H ce_type="+events.Granted.String()+" -H ce_policyversion="+policy+" \\")
+		"    -H ce_type="+events.Granted.String()+" -H ce_policyversion="+string(policy)+" \\")
 	if s.ownRedis != nil {
 		lines = append(lines, "", "Lose the whole cache; watch the answers turn to deny and recover from the log:", "",
 			"  "+redisCLI(s.redis)+" FLUSHALL")
@@ -59,10 +59,11 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 // own default differs, librdkafka #1349).
 func byHand(kafka string, kind events.Type, purpose events.Purpose) []string {
 	return []string{
-		`  echo '{"channel":"web","evidence":"urn:kelisim:evidence:by-hand"}' | \`,
+		`  echo '{"channel":"web"}' | \`,
 		fmt.Sprintf(`  kcat -P -b %s -t %s -k %s -X topic.partitioner=murmur2_random \`, kafka, deploy.EventsTopic, handSubject),
 		fmt.Sprintf(`    -H ce_specversion=1.0 -H ce_id=$(date +%%s%%N) -H ce_source=/by-hand -H ce_type=%s \`, kind),
 		fmt.Sprintf(`    -H ce_subject=%s -H ce_partitionkey=%s -H ce_purposes=%s \`, handSubject, handSubject, purpose),
+		`    -H ce_method=person -H ce_evidence=urn:kelisim:evidence:by-hand \`,
 		`    -H ce_time=$(date -u +%Y-%m-%dT%H:%M:%SZ) -H content-type=application/json`,
 	}
 }

@@ -84,8 +84,8 @@ func (t *teller) event(kind events.Type, subject events.Subject, purposes []even
 	}
 	id := fmt.Sprintf("%s-%d-%d", t.run, t.told, kind)
 	e := events.Event{
-		ID: id, Source: source, Type: kind, Subject: subject, Decided: t.publisher.now(), Purposes: set,
-		Data: []byte(`{"channel":"app","evidence":"urn:kelisim:evidence:` + id + `"}`),
+		Method: events.ByPerson, ID: id, Source: source, Type: kind, Subject: subject, Decided: t.publisher.now(), Purposes: set,
+		Evidence: "urn:kelisim:evidence:" + id, Data: []byte(`{"channel":"app"}`),
 	}
 	if kind == events.Granted {
 		e.Policy = policy
@@ -96,7 +96,7 @@ func (t *teller) event(kind events.Type, subject events.Subject, purposes []even
 // Who stamps the stories' events, and the policy they are given under.
 const (
 	source = "/kelisim/consent-dev"
-	policy = "2026-11"
+	policy = events.SeedPolicy
 )
 
 // prepare waits until every guard allows, and puts the subject to use.

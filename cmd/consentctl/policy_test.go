@@ -211,8 +211,8 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 		t.Helper()
 		subject := must(events.ParseSubject(who))
 		m, err := encoder.Encode(&events.Event{
-			ID: who + kind.String() + string(under), Source: "/test", Type: kind, Subject: subject, Policy: under,
-			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Data: []byte("{}"),
+			Method: events.ByPerson, ID: who + kind.String() + string(under), Source: "/test", Type: kind, Subject: subject, Policy: under,
+			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte("{}"),
 		})
 		require.NoError(t, err)
 		m.Topic = l.topics.Events

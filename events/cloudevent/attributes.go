@@ -22,8 +22,11 @@ const (
 	partitionKey
 	purposes
 	policyVersion
+	method
+	evidence
 	requestSource
 	requestID
+	reviewBy
 	firstPosition
 	firstTime
 	slots
@@ -44,8 +47,9 @@ func (s slot) header() string {
 		specVersion: "ce_specversion", id: "ce_id", source: "ce_source", eventType: "ce_type",
 		subject: "ce_subject", eventTime: "ce_time", dataContentType: cekafka.ContentType,
 		ceContentType: "ce_datacontenttype", dataSchema: "ce_dataschema", partitionKey: "ce_partitionkey",
-		purposes: "ce_purposes", policyVersion: "ce_policyversion", requestSource: "ce_requestsource",
-		requestID: "ce_requestid", firstPosition: "ce_firstposition", firstTime: "ce_firsttime",
+		purposes: "ce_purposes", policyVersion: "ce_policyversion", method: "ce_method", evidence: "ce_evidence",
+		requestSource: "ce_requestsource",
+		requestID:     "ce_requestid", reviewBy: "ce_reviewby", firstPosition: "ce_firstposition", firstTime: "ce_firsttime",
 	}[s]
 }
 
@@ -85,6 +89,12 @@ func slotOf(header []byte) (slot, bool) {
 		return purposes, true
 	case "ce_policyversion":
 		return policyVersion, true
+	case "ce_method":
+		return method, true
+	case "ce_evidence":
+		return evidence, true
+	case "ce_reviewby":
+		return reviewBy, true
 	case "ce_requestsource":
 		return requestSource, true
 	case "ce_requestid":

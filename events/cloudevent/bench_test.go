@@ -15,7 +15,7 @@ import (
 func BenchmarkDecode(b *testing.B) {
 	d := decoder()
 	bench := func(name string, headers []pair) {
-		record := recordOf(person, evidence, headers)
+		record := recordOf(person, details, headers)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			var e events.Event
@@ -30,7 +30,7 @@ func BenchmarkDecode(b *testing.B) {
 	bench("refusal", withdrawal(pair{"ce_type", "io.kelisim.withdrawal.refused.v1"},
 		pair{"ce_requestsource", "/preference-centre"}, pair{"ce_requestid", "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c10"}))
 	bench("unknown-extension", withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}))
-	record := kafkaMessage(recordOf(person, evidence, withdrawal()))
+	record := kafkaMessage(recordOf(person, details, withdrawal()))
 	b.Run("sdk", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -46,7 +46,7 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	var e events.Event
-	require.NoError(b, decoder().Decode(recordOf(person, evidence, withdrawal()), &e))
+	require.NoError(b, decoder().Decode(recordOf(person, details, withdrawal()), &e))
 	n := Encoder{Rules: events.SeedRules()}
 	for b.Loop() {
 		if _, err := n.Encode(&e); err != nil {
@@ -58,7 +58,7 @@ func BenchmarkEncode(b *testing.B) {
 // TestDecodeDoesNotAllocate: in the hot path garbage would cost more than the
 // decoding.
 func TestDecodeDoesNotAllocate(t *testing.T) {
-	d, record := decoder(), recordOf(person, evidence, withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6"}))
+	d, record := decoder(), recordOf(person, details, withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6"}))
 	var e events.Event
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if err := d.Decode(record, &e); err != nil {

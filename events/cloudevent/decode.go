@@ -84,7 +84,14 @@ func (d Decoder) fill(e *events.Event, a *attributes, data []byte) (err error) {
 	if e.Purposes, err = a.purposes(d.Rules); err != nil {
 		return err
 	}
+	e.Method = events.ParseMethod(a.text[method]) // one that is not known permits nothing
+	if e.Evidence, err = a.proof(e.Type); err != nil {
+		return err
+	}
 	if e.Request, err = a.request(); err != nil {
+		return err
+	}
+	if e.ReviewBy, err = a.review(); err != nil {
 		return err
 	}
 	e.First, err = a.first()

@@ -13,7 +13,7 @@ import (
 
 const structured = `{"specversion":"1.0","id":"0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c11","source":"/preference-centre",` +
 	`"type":"io.kelisim.consent.withdrawn.v1","datacontenttype":"application/json","time":"2026-11-22T10:15:30.123Z",` +
-	`"subject":"u-7f1c9b52","partitionkey":"u-7f1c9b52","purposes":"promotion,research"`
+	`"subject":"u-7f1c9b52","partitionkey":"u-7f1c9b52","purposes":"promotion,research","method":"person","evidence":"urn:kelisim:evidence:81"`
 
 // TestWithdrawalIsReadInBothModes: the same event.
 func TestWithdrawalIsReadInBothModes(t *testing.T) {
@@ -22,13 +22,13 @@ func TestWithdrawalIsReadInBothModes(t *testing.T) {
 	set, err := events.SeedRules().Set("promotion", "research")
 	require.NoError(t, err)
 	want := events.Event{
-		ID: "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c11", Source: "/preference-centre", Type: events.Withdrawn,
-		Subject: subject, Decided: 1_795_342_530_123, Purposes: set, Data: []byte(evidence),
+		Method: events.ByPerson, ID: "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c11", Source: "/preference-centre", Type: events.Withdrawn,
+		Subject: subject, Decided: 1_795_342_530_123, Purposes: set, Evidence: "urn:kelisim:evidence:81", Data: []byte(details),
 		Logged: events.Stamp{Appended: 7},
 	}
 	for name, record := range map[string]*recordbatch.Record{
-		"binary":     recordOf(person, evidence, withdrawal()),
-		"structured": recordOf(person, structured+`,"data":`+evidence+`}`, []pair{{"content-type", "application/cloudevents+json"}}),
+		"binary":     recordOf(person, details, withdrawal()),
+		"structured": recordOf(person, structured+`,"data":`+details+`}`, []pair{{"content-type", "application/cloudevents+json"}}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			// What stood in e before must not shine through; Logged is the caller's.
@@ -108,8 +108,16 @@ func TestDecidedAnswers(t *testing.T) {
 		{"grant", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}}, ""},
 		{"refusal without its request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}}, MissingAttribute},
 		{"refusal with half of its request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}}, MissingAttribute},
-		{"refusal with an empty request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", ""}, {"ce_requestsource", "/s"}}, cekafka.BadValue},
-		{"refusal", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}}, ""},
+		{"refusal with an empty request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_reviewby", "2027-02-22T00:00:00Z"}, {"ce_requestid", ""}, {"ce_requestsource", "/s"}}, cekafka.BadValue},
+		{"refusal", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}, {"ce_reviewby", "2027-02-22T00:00:00Z"}}, ""},
+		{"refusal without a review", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}}, MissingAttribute},
+		{"refusal to be reviewed some day", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}, {"ce_reviewby", "soon"}}, cekafka.BadValue},
+		{"grant that does not say how it came about", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_method", "-"}}, MissingAttribute},
+		{"grant by a method of the future", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_method", "telepathy"}}, ""},
+		{"grant without evidence", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_evidence", "-"}}, MissingAttribute},
+		{"grant with evidence that points nowhere", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_evidence", "the file"}}, cekafka.BadValue},
+		{"withdrawal that proves nothing", []pair{{"ce_method", "-"}, {"ce_evidence", "-"}}, ""},
+		{"withdrawal with evidence that points nowhere", []pair{{"ce_evidence", "the file"}}, ""},
 		{"block of everything", []pair{{"ce_type", type_ + "processing.blocked.v1"}, {"ce_purposes", "-"}}, ""},
 		{"unblock of an empty list", []pair{{"ce_type", type_ + "processing.unblocked.v1"}, {"ce_purposes", ""}}, UnknownPurpose},
 		{"purposes on an erasure", []pair{{"ce_type", type_ + "subject.erased.v1"}}, ExtraAttribute},
@@ -118,12 +126,12 @@ func TestDecidedAnswers(t *testing.T) {
 		{"redriven, half", []pair{{"ce_firstposition", "1/17@40312"}}, MissingAttribute},
 		{"redriven from nowhere", []pair{{"ce_firstposition", "1/-1@2"}, {"ce_firsttime", "2026-11-22T10:15:31.001Z"}}, cekafka.BadValue},
 		{"redriven before time", []pair{{"ce_firstposition", "1/1@2"}, {"ce_firsttime", "yesterday"}}, cekafka.BadValue},
-		{"policy among events", []pair{{"ce_type", type_ + "policy.published.v1"}, {"ce_subject", "-"}, {"ce_purposes", "-"}, {"ce_policyversion", person}}, OtherTopic},
+		{"policy among events", []pair{{"ce_type", type_ + "policy.published.v1"}, {"ce_subject", "-"}, {"ce_method", "-"}, {"ce_evidence", "-"}, {"ce_purposes", "-"}, {"ce_policyversion", person}}, OtherTopic},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var e events.Event
-			requireReason(t, c.want, decoder().Decode(recordOf(person, evidence, withdrawal(c.changes...)), &e))
+			requireReason(t, c.want, decoder().Decode(recordOf(person, details, withdrawal(c.changes...)), &e))
 		})
 	}
 }
@@ -168,10 +176,10 @@ func TestDataIsAnObjectOrRefused(t *testing.T) {
 func TestKeyIsTheSubject(t *testing.T) {
 	inStructured := []pair{{"content-type", "application/cloudevents+json"}, {"ce_partitionkey", "u-other"}}
 	var e events.Event
-	requireReason(t, KeyMismatch, decoder().Decode(recordOf("u-other", evidence, withdrawal()), &e))
+	requireReason(t, KeyMismatch, decoder().Decode(recordOf("u-other", details, withdrawal()), &e))
 	requireReason(t, KeyMismatch, decoder().Decode(recordOf("u-other", structured+`,"data":{}}`, inStructured), &e))
 	requireReason(t, "", decoder().Decode(recordOf(person, structured+`,"data":{}}`, inStructured), &e))
-	keyless := recordOf("", evidence, withdrawal())
+	keyless := recordOf("", details, withdrawal())
 	keyless.Key = nil
 	requireReason(t, KeyMismatch, decoder().Decode(keyless, &e))
 }
@@ -203,7 +211,7 @@ func TestStructuredModeGoesByTheContentTypeAlone(t *testing.T) {
 
 // TestPolicyHasNoSubjectAndItsOwnTopic.
 func TestPolicyHasNoSubjectAndItsOwnTopic(t *testing.T) {
-	headers := withdrawal(pair{"ce_type", "io.kelisim.policy.published.v1"}, pair{"ce_subject", "-"}, pair{"ce_purposes", "-"},
+	headers := withdrawal(pair{"ce_type", "io.kelisim.policy.published.v1"}, pair{"ce_subject", "-"}, pair{"ce_method", "-"}, pair{"ce_evidence", "-"}, pair{"ce_purposes", "-"},
 		pair{"ce_policyversion", "2026-11"}, pair{"ce_partitionkey", "2026-11"})
 	var e events.Event
 	require.NoError(t, decoder().DecodePolicy(recordOf("2026-11", `{"purposes":[]}`, headers), &e))
@@ -211,13 +219,13 @@ func TestPolicyHasNoSubjectAndItsOwnTopic(t *testing.T) {
 	require.True(t, e.Subject.IsZero())
 	requireReason(t, OtherTopic, decoder().Decode(recordOf("2026-11", `{}`, headers), &e))
 	requireReason(t, KeyMismatch, decoder().DecodePolicy(recordOf("2026-10", `{}`, headers), &e))
-	requireReason(t, OtherTopic, decoder().DecodePolicy(recordOf(person, evidence, withdrawal()), &e))
+	requireReason(t, OtherTopic, decoder().DecodePolicy(recordOf(person, details, withdrawal()), &e))
 }
 
 // TestZeroDecoderKnowsNoPurpose: it refuses and does not panic.
 func TestZeroDecoderKnowsNoPurpose(t *testing.T) {
 	var e events.Event
-	requireReason(t, UnknownPurpose, Decoder{}.Decode(recordOf(person, evidence, withdrawal()), &e))
+	requireReason(t, UnknownPurpose, Decoder{}.Decode(recordOf(person, details, withdrawal()), &e))
 }
 
 // TestErrorsHoldNoValue: what is refused may be personal data.
@@ -226,13 +234,13 @@ func TestErrorsHoldNoValue(t *testing.T) {
 	for _, h := range withdrawal() {
 		for _, value := range []string{secret, "\xff" + secret, secret + "/;"} {
 			var e events.Event
-			if err := decoder().Decode(recordOf(person, evidence, withdrawal(pair{h[0], value})), &e); err != nil {
+			if err := decoder().Decode(recordOf(person, details, withdrawal(pair{h[0], value})), &e); err != nil {
 				require.NotContains(t, err.Error(), secret)
 			}
 		}
 	}
 	var e events.Event
-	err := decoder().Decode(recordOf(person, evidence, withdrawal(pair{"ce_" + secret, "\xff"})), &e)
+	err := decoder().Decode(recordOf(person, details, withdrawal(pair{"ce_" + secret, "\xff"})), &e)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), secret)
 }
@@ -245,5 +253,5 @@ func TestSlotsAreFoundByTheirHeaders(t *testing.T) {
 		require.Equal(t, s, got)
 		require.True(t, cekafka.ValidName(s.String()), s.String())
 	}
-	require.Equal(t, []string{"partitionkey", "purposes", "policyversion", "requestsource", "requestid", "firstposition", "firsttime"}, Extensions())
+	require.Equal(t, []string{"partitionkey", "purposes", "policyversion", "method", "evidence", "requestsource", "requestid", "reviewby", "firstposition", "firsttime"}, Extensions())
 }

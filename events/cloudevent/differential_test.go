@@ -56,7 +56,7 @@ func FuzzLikeSDK(f *testing.F) {
 		for len(seed) < 3 {
 			seed = append(seed, pair{"x", "x"})
 		}
-		f.Add(seed[0][0], []byte(seed[0][1]), seed[1][0], []byte(seed[1][1]), seed[2][0], []byte(seed[2][1]), []byte(evidence), uint8(0))
+		f.Add(seed[0][0], []byte(seed[0][1]), seed[1][0], []byte(seed[1][1]), seed[2][0], []byte(seed[2][1]), []byte(details), uint8(0))
 	}
 	const ct = "content-type"
 	f.Add(ct, []byte("application/cloudevents+json"), "ce_id", []byte("\xff"), "CE_id", []byte("x"), []byte(structured+`,"data":{}}`), uint8(0))
@@ -87,7 +87,7 @@ func FuzzLikeSDK(f *testing.F) {
 // FuzzRawHeadersLikeSDK takes the headers as bytes.
 func FuzzRawHeadersLikeSDK(f *testing.F) {
 	good := rawHeaders(withdrawal())
-	f.Add(good.Raw(), good.Len(), []byte(evidence))
+	f.Add(good.Raw(), good.Len(), []byte(details))
 	f.Fuzz(func(t *testing.T, raw []byte, n int, value []byte) {
 		headers, err := recordbatch.ParseHeaders(raw, n)
 		if err != nil {
@@ -101,7 +101,7 @@ func FuzzRawHeadersLikeSDK(f *testing.F) {
 func TestFastPathDecidesLikeTheSDK(t *testing.T) {
 	for _, seed := range differences() {
 		t.Run(seed[0][0]+" "+seed[0][1], func(t *testing.T) {
-			requireLikeSDK(t, recordOf(person, evidence, withdrawal(seed...)))
+			requireLikeSDK(t, recordOf(person, details, withdrawal(seed...)))
 		})
 	}
 	for _, source := range []string{
@@ -110,7 +110,7 @@ func TestFastPathDecidesLikeTheSDK(t *testing.T) {
 		"/a b", "/a?b", "/a#b", "/a%20b", "/a%2fb", "/a%zz", "?", "#", "/~a", "/a;b", "/a,b", "/қ", "mailto:a@b", "https://u:p@h/", "https://[::1]/", "https://h%41/", " /a", "/a ", "\t", "*",
 	} {
 		t.Run("source "+source, func(t *testing.T) {
-			requireLikeSDK(t, recordOf(person, evidence, withdrawal(pair{"ce_source", source})))
+			requireLikeSDK(t, recordOf(person, details, withdrawal(pair{"ce_source", source})))
 		})
 	}
 	for _, value := range [][]byte{nil, {}, []byte("null")} {

@@ -20,7 +20,10 @@
 //	                          would be a tombstone. It is not looked into
 //	purposes                  "promotion,research": every name in the rules, none twice
 //	policyversion             1 to 64 letters, digits, dots, dashes or underscores
-//	requestsource, requestid  on a refusal: the request that is refused
+//	method                    on what permits: how it came about (events.Method); one not known permits nothing
+//	evidence                  on what permits: URI of the proof
+//	requestsource, requestid  on a refusal: the request that is refused, and with
+//	reviewby                  when its ground is looked at again
 //	firstposition, firsttime  on a redriven event: where and when it first stood
 //	any other extension       ignored
 //

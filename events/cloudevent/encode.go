@@ -57,9 +57,18 @@ func (n Encoder) addOptional(w *headerWriter, e *events.Event) {
 	if e.Policy != "" {
 		w.add(policyVersion, string(e.Policy))
 	}
+	if e.Method != 0 {
+		w.add(method, e.Method.String())
+	}
+	if e.Evidence != "" {
+		w.add(evidence, e.Evidence)
+	}
 	if !e.Request.IsZero() {
 		w.add(requestSource, e.Request.Source)
 		w.add(requestID, e.Request.ID)
+	}
+	if e.ReviewBy != 0 {
+		w.addTime(reviewBy, e.ReviewBy)
 	}
 	if !e.First.IsZero() {
 		w.add(firstPosition, e.First.Position.String())
@@ -94,9 +103,13 @@ func (n Encoder) readsBack(w *headerWriter, e *events.Event) error {
 		return refuse(cekafka.BadValue, "id")
 	case back.Source != e.Source || !utf8.ValidString(e.Source):
 		return refuse(cekafka.BadValue, "source")
+	case back.Method != e.Method:
+		return refuse(cekafka.BadValue, "method")
+	case back.Evidence != e.Evidence:
+		return refuse(cekafka.BadValue, "evidence")
 	case back.Purposes != e.Purposes:
 		return refuse(UnknownPurpose, "purposes")
-	case !utf8.ValidString(e.Request.Source + e.Request.ID):
+	case !utf8.ValidString(e.Request.Source + e.Request.ID + e.Evidence):
 		return refuse(cekafka.BadUTF8, "requestid")
 	}
 	return nil

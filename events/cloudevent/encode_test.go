@@ -38,7 +38,7 @@ func anyEvent(rt *rapid.T) *events.Event {
 		Source:  "/" + rapid.StringMatching(`[a-z0-9-]{1,20}`).Draw(rt, "source"),
 		Type:    rapid.SampledFrom(events.Types()).Draw(rt, "type"),
 		Decided: events.Millis(stamp.Draw(rt, "decided")),
-		Data:    []byte(rapid.SampledFrom([]string{`{}`, evidence, " {\"a\":1}\n"}).Draw(rt, "data")),
+		Data:    []byte(rapid.SampledFrom([]string{`{}`, details, " {\"a\":1}\n"}).Draw(rt, "data")),
 	}
 	has := func(p Presence, name string) bool {
 		return p == Must || p == May && rapid.Bool().Draw(rt, name)
@@ -56,7 +56,14 @@ func anyEvent(rt *rapid.T) *events.Event {
 	if has(shape.Policy, "policy") {
 		e.Policy = events.PolicyVersion(rapid.StringMatching(`[a-zA-Z0-9._-]{1,64}`).Draw(rt, "version"))
 	}
+	if has(shape.Method, "method") {
+		e.Method = events.Method(rapid.IntRange(int(events.ByPerson), int(events.ContinuedUse)).Draw(rt, "how"))
+	}
+	if has(shape.Evidence, "evidence") {
+		e.Evidence = "urn:" + rapid.StringMatching(`[a-z0-9-]{2,20}:[a-z0-9]{1,20}`).Draw(rt, "proof")
+	}
 	if has(shape.Request, "request") {
+		e.ReviewBy = events.Millis(stamp.Draw(rt, "reviewby"))
 		e.Request = events.Ref{Source: text.Draw(rt, "requestsource"), ID: text.Draw(rt, "requestid")}
 	}
 	if has(shape.First, "first") {
@@ -95,7 +102,7 @@ func TestEncodedRecordIsKeyedAndHasData(t *testing.T) {
 // TestEncodedHeaders are pinned: other languages read them.
 func TestEncodedHeaders(t *testing.T) {
 	var e events.Event
-	require.NoError(t, decoder().Decode(recordOf(person, evidence, withdrawal(
+	require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal(
 		pair{"ce_firstposition", "1/17@40312"}, pair{"ce_firsttime", "2026-11-22T10:15:31.001Z"}, pair{"ce_policyversion", "2026-11"})), &e))
 	m := requireEncodes(t, &e)
 	var got []string
@@ -113,6 +120,8 @@ func TestEncodedHeaders(t *testing.T) {
 		"ce_partitionkey: u-7f1c9b52",
 		"ce_purposes: promotion,research",
 		"ce_policyversion: 2026-11",
+		"ce_method: person",
+		"ce_evidence: urn:kelisim:evidence:81",
 		"ce_firstposition: 1/17@40312",
 		"ce_firsttime: 2026-11-22T10:15:31.001Z",
 	}, got)
@@ -122,7 +131,7 @@ func TestEncodedHeaders(t *testing.T) {
 func TestEncodeRefusesWhatNobodyCouldRead(t *testing.T) {
 	good := func() events.Event {
 		var e events.Event
-		require.NoError(t, decoder().Decode(recordOf(person, evidence, withdrawal()), &e))
+		require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal()), &e))
 		return e
 	}
 	cases := []struct {
@@ -146,10 +155,15 @@ func TestEncodeRefusesWhatNobodyCouldRead(t *testing.T) {
 		{"policy version too long", func(e *events.Event) { e.Policy = events.PolicyVersion(strings.Repeat("v", 65)) }, cekafka.BadValue},
 		{"a request", func(e *events.Event) { e.Request = events.Ref{Source: "/s", ID: "1"} }, ExtraAttribute},
 		{"a request that is not UTF-8", func(e *events.Event) {
-			e.Type, e.Request = events.WithdrawalRefused, events.Ref{Source: "/s", ID: "\xff"}
+			e.Type, e.Request, e.ReviewBy = events.WithdrawalRefused, events.Ref{Source: "/s", ID: "\xff"}, 1
 		}, cekafka.BadUTF8},
-		{"half a request", func(e *events.Event) { e.Type, e.Request = events.WithdrawalRefused, events.Ref{ID: "1"} }, cekafka.BadValue},
+		{"half a request", func(e *events.Event) {
+			e.Type, e.Request, e.ReviewBy = events.WithdrawalRefused, events.Ref{ID: "1"}, 1
+		}, cekafka.BadValue},
 		{"half a stamp", func(e *events.Event) { e.First.Position.Offset = 1 }, cekafka.BadValue},
+		{"a method without a name", func(e *events.Event) { e.Method = 99 }, cekafka.BadValue},
+		{"a grant that does not say how it came about", func(e *events.Event) { e.Type, e.Policy, e.Method = events.Granted, "2026-11", 0 }, MissingAttribute},
+		{"a grant without evidence", func(e *events.Event) { e.Type, e.Policy, e.Evidence = events.Granted, "2026-11", "" }, MissingAttribute},
 		{"no data", func(e *events.Event) { e.Data = nil }, NoData},
 		{"empty data", func(e *events.Event) { e.Data = []byte{} }, NoData},
 		{"null", func(e *events.Event) { e.Data = []byte("null") }, DataNotObject},

@@ -126,6 +126,27 @@ func (a *attributes) request() (events.Ref, error) {
 	return r, nil
 }
 
+// proof reads the pointer to the evidence. On what restricts it decides nothing, so
+// nothing is asked of it.
+func (a *attributes) proof(t events.Type) (string, error) {
+	text := a.text[evidence]
+	if a.holds(evidence) && !t.Restricts() && !isAbsolute(text) {
+		return "", refuse(cekafka.BadValue, "evidence")
+	}
+	return text, nil
+}
+
+func (a *attributes) review() (events.Millis, error) {
+	if !a.holds(reviewBy) {
+		return 0, nil
+	}
+	m, ok := parseTime(a.text[reviewBy])
+	if !ok || m.at <= 0 {
+		return 0, refuse(cekafka.BadValue, "reviewby")
+	}
+	return m.at, nil
+}
+
 // first reads where and when a redriven event first stood.
 func (a *attributes) first() (events.Stamp, error) {
 	if !a.holds(firstPosition) {

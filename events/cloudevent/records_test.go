@@ -13,8 +13,8 @@ import (
 type pair = [2]string
 
 const (
-	person   = "u-7f1c9b52"
-	evidence = `{"channel":"app","evidence":"urn:kelisim:evidence:81"}`
+	person  = "u-7f1c9b52"
+	details = `{"channel":"app"}`
 )
 
 // withdrawal is the headers of a good event, as this package writes them, with
@@ -30,6 +30,8 @@ func withdrawal(changes ...pair) []pair {
 		{"ce_subject", person},
 		{"ce_partitionkey", person},
 		{"ce_purposes", "promotion,research"},
+		{"ce_method", "person"},
+		{"ce_evidence", "urn:kelisim:evidence:81"},
 	}
 	for _, c := range changes {
 		headers = change(headers, c)

@@ -23,13 +23,18 @@ type Shape struct {
 	Subject  Presence
 	Purposes Presence // on a block, none means all
 	Policy   Presence // policyversion
-	Request  Presence // requestsource and requestid, together
+	Method   Presence // method: what permits says how it came about
+	Evidence Presence // evidence: what permits can be proved (GDPR Art. 7(1))
+	Request  Presence // requestsource and requestid, together, and reviewby
 	First    Presence // firstposition and firsttime, together
 }
 
 // ShapeOf returns the shape of a type.
 func ShapeOf(t events.Type) Shape {
-	s := Shape{Subject: Must, Policy: May, First: May}
+	s := Shape{Subject: Must, Policy: May, Method: May, Evidence: May, First: May}
+	if !t.Restricts() {
+		s.Method, s.Evidence = Must, Must
+	}
 	switch t {
 	case events.Granted:
 		s.Purposes, s.Policy = Must, Must
@@ -65,7 +70,9 @@ func (s Shape) masks() (must, never mask) {
 		{s.Subject, 1 << subject},
 		{s.Purposes, 1 << purposes},
 		{s.Policy, 1 << policyVersion},
-		{s.Request, 1<<requestSource | 1<<requestID},
+		{s.Method, 1 << method},
+		{s.Evidence, 1 << evidence},
+		{s.Request, 1<<requestSource | 1<<requestID | 1<<reviewBy},
 		{s.First, 1<<firstPosition | 1<<firstTime},
 	} {
 		switch rule.of {

@@ -35,6 +35,7 @@ type page struct {
 	hash      string
 	effective time.Time
 	covered   map[events.PolicyVersion]events.PurposeSet // by consent given under that version, while this one is in force
+	rules     *events.Rules                              // of all purposes, with that
 }
 
 // With returns the book with one more version, or the same book when it has that
@@ -63,6 +64,9 @@ func (b *Book) With(c *Catalogue) (*Book, error) {
 	}
 	for i := range pages {
 		pages[i].covered = coverage(pages, i)
+		if pages[i].rules, err = rules.Covering(pages[i].covered); err != nil {
+			return b, fmt.Errorf("%s: %w", c, err)
+		}
 	}
 	return &Book{pages: pages, rules: rules}, nil
 }
@@ -110,12 +114,33 @@ func unite(pages []page) (*events.Rules, error) {
 
 // Rules returns the rules of all purposes of all versions, with the attributes
 // and the clock uncertainty of the newest version that has them: a withdrawal
-// of a purpose that was dropped must still be understood. Nil without a version.
+// of a purpose that was dropped must still be understood. They know no version, so
+// no grant permits by them: [Book.RulesAt] does. Nil without a version.
 func (b *Book) Rules() *events.Rules {
 	if b == nil {
 		return nil
 	}
 	return b.rules
+}
+
+// RulesAt returns the rules at a moment: those of [Book.Rules], with what consent
+// covers while the version in force then is. Before the first version no grant
+// permits anything. Nil without a version.
+func (b *Book) RulesAt(at time.Time) *events.Rules {
+	if now := b.inForce(at); now != nil {
+		return now.rules
+	}
+	return b.Rules()
+}
+
+// rulesOf returns the rules while a version is in force, whenever that is.
+func (b *Book) rulesOf(v events.PolicyVersion) *events.Rules {
+	for _, p := range b.all() {
+		if p.Version == v {
+			return p.rules
+		}
+	}
+	return b.Rules()
 }
 
 // Version returns the catalogue of a version.

@@ -88,6 +88,16 @@ func TestVersionsThatReachBackToTheSameOneCoverEachOther(t *testing.T) {
 	require.False(t, b.Covers(at, "1", "promotion"), "what 1 said is not known")
 }
 
+func TestVersionThatSaysItIsCoveredFromALaterOneIsNotBelieved(t *testing.T) {
+	reach := func(version, published string) *Catalogue {
+		return draft{version: version, published: published, edit: func(c *Catalogue) { coveredFrom(c, "2") }}.build(t)
+	}
+	b := bookOf(t, reach("1", "2026-11-01"), reach("2", "2026-11-02"), reach("3", "2026-11-03"))
+	at := utc(t, "2027-01-01T00:00:00Z")
+	require.Zero(t, b.Covered(at, "1"))
+	require.Equal(t, b.Rules().All(), b.Covered(at, "2"))
+}
+
 func TestCatalogueThatForgetsToAskAgainIsNotBelieved(t *testing.T) {
 	one := draft{version: "1", published: "2026-11-01"}.build(t)
 	two := draft{version: "2", published: "2026-12-01", edit: func(c *Catalogue) {

@@ -72,7 +72,8 @@ type Labels struct {
 	English string `json:"en"`
 }
 
-// Rules returns what the fold needs to know of the catalogue. It fails only on
+// Rules returns what the fold needs to know of the catalogue, with consent given
+// under this version alone covering its purposes. It fails only on
 // a catalogue that did not come from [Parse] or [FromEvent].
 func (c *Catalogue) Rules() (*events.Rules, error) {
 	rules := make([]events.Rule, len(c.Purposes))
@@ -80,6 +81,9 @@ func (c *Catalogue) Rules() (*events.Rules, error) {
 		rules[i] = c.Purposes[i].rule()
 	}
 	r, err := events.NewRules(c.Uncertainty, rules)
+	if err == nil {
+		r, err = r.Covering(map[events.PolicyVersion]events.PurposeSet{c.Version: r.All()})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c, err)
 	}

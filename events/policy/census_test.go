@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/kelisim/kelisim/events"
 )
@@ -26,7 +25,7 @@ func (l *logbook) event(who string, kind events.Type, under string, purposes ...
 	l.next++
 	at := events.Millis(l.next * 10_000)
 	return &events.Event{
-		ID: fmt.Sprint(l.next), Source: "/test", Type: kind, Subject: subject, Decided: at, Purposes: set, Policy: events.PolicyVersion(under),
+		Method: events.ByPerson, ID: fmt.Sprint(l.next), Source: "/test", Type: kind, Subject: subject, Decided: at, Purposes: set, Policy: events.PolicyVersion(under),
 		Logged: events.Stamp{Position: events.Position{Generation: 1, Offset: l.next}, Appended: at},
 	}
 }
@@ -55,7 +54,7 @@ func TestCensusCountsPeopleWhoseGrantIsCoveredNoLonger(t *testing.T) {
 
 	nothing := NewCensus(b, "2", "3")
 	nothing.Add(l.event("asked", events.Granted, "2", "research"))
-	nothing.Add(&events.Event{Type: events.Granted, Policy: "2"}) // of nobody
+	nothing.Add(&events.Event{Method: events.ByPerson, Type: events.Granted, Policy: "2"}) // of nobody
 	require.Equal(t, Questions{People: 1, Purposes: map[events.Purpose]int{}}, nothing.Questions())
 }
 
@@ -75,31 +74,4 @@ func TestCensusKnowsTheVersionOfAGrantThatCameBack(t *testing.T) {
 	refusal.Request = events.Ref{Source: request.Source, ID: request.ID}
 	census.Add(refusal)
 	require.Equal(t, map[events.Purpose]int{"contractors": 1}, census.Questions().Purposes)
-}
-
-// What the census remembers in runs is what it would remember one by one, with
-// redriven grants in any place.
-func TestEveryGrantKeepsItsVersion(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		l := &logbook{t: t, rules: events.SeedRules()}
-		want := make(map[int64]events.PolicyVersion)
-		var person citizen
-		for range rapid.IntRange(1, 30).Draw(t, "grants") {
-			e := l.event("person", events.Granted, fmt.Sprint(rapid.IntRange(1, 2).Draw(t, "version")))
-			at := e.Logged.Position.Offset
-			if rapid.IntRange(0, 3).Draw(t, "redriven") == 0 {
-				first := int64(rapid.IntRange(1, int(at)).Draw(t, "first"))
-				if _, taken := want[first]; !taken {
-					at = first
-					e.First = events.Stamp{Position: events.Position{Generation: 1, Offset: first}, Appended: 1}
-				}
-			}
-			want[at] = e.Policy
-			person.granted(e)
-			for offset, version := range want {
-				require.Equal(t, version, person.under(offset), "offset %d", offset)
-			}
-		}
-		require.Empty(t, person.under(0))
-	})
 }

@@ -24,8 +24,9 @@ func DeemedFrom(published Date) time.Time {
 }
 
 // DeemedBy says whether an activity accepts the version published on a day.
-// Silence is no activity: the zero time accepts nothing. What it accepts moves
-// the accepted version and nothing else; it never makes or widens a grant.
+// Silence is no activity: the zero time is before every day and accepts nothing.
+// What is accepted moves the accepted version and nothing else; it never makes or
+// widens a grant.
 func DeemedBy(published Date, activity time.Time) bool {
-	return !activity.IsZero() && !activity.Before(DeemedFrom(published))
+	return !activity.Before(DeemedFrom(published))
 }

@@ -59,8 +59,8 @@ func history(b *testing.B, rules *events.Rules, n, repeat int) []events.Event {
 		s, err := events.ParseSubject(subjectName(who))
 		require.NoError(b, err)
 		out[i] = events.Event{
-			ID: "bench-" + strconv.Itoa(i), Source: "/bench/web", Type: events.Granted, Subject: s, Purposes: five,
-			Decided: now + events.Millis(i), Policy: "2026-11", Data: []byte(`{"channel":"web","evidence":"urn:bench:evidence:0000000000000000"}`),
+			Method: events.ByPerson, ID: "bench-" + strconv.Itoa(i), Source: "/bench/web", Type: events.Granted, Subject: s, Purposes: five,
+			Decided: now + events.Millis(i), Policy: "2026-11", Evidence: "urn:bench:evidence:0000000000000000", Data: []byte(`{"channel":"web"}`),
 		}
 		if rnd.IntN(10) < 3 {
 			out[i].Type, out[i].Purposes, out[i].Policy = events.Withdrawn, two, ""

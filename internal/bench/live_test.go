@@ -142,7 +142,7 @@ func (l *live) publish(topic string, denied func(events.Subject, stream.Ack) boo
 	probeEvery := max(1, l.rate/probesPerSecond)
 	send := func(i int, timed bool) {
 		s, _ := events.ParseSubject(subjectName(i))
-		e := events.Event{ID: topic + strconv.Itoa(i), Source: "/bench/web", Type: events.Withdrawn, Subject: s,
+		e := events.Event{Method: events.ByPerson, ID: topic + strconv.Itoa(i), Source: "/bench/web", Type: events.Withdrawn, Subject: s,
 			Purposes: promo, Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"web"}`)}
 		m, err := cloudevent.Encoder{Rules: l.rules}.Encode(&e)
 		require.NoError(b, err)

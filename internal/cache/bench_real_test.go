@@ -253,7 +253,7 @@ func (w *writer) batch(t testing.TB, p int, who []events.Subject, kind events.Ty
 			Appended: 1_790_000_000_000 + events.Millis(mark.Next)*40 + events.Millis(i),
 		}
 		e := events.Event{
-			ID: strconv.FormatInt(at.Position.Offset, 10), Source: "https://web.example", Type: kind, Subject: s,
+			Method: events.ByPerson, Policy: events.SeedPolicy, ID: strconv.FormatInt(at.Position.Offset, 10), Source: "https://web.example", Type: kind, Subject: s,
 			Decided: at.Appended - 20, Purposes: set, Logged: at,
 		}
 		before := w.states[p][s]

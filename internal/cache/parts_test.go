@@ -85,9 +85,9 @@ func TestDigestIsASumOfWhatIsStored(t *testing.T) {
 	rules := events.SeedRules()
 	set, err := rules.Set("promotion")
 	require.NoError(t, err)
-	one, _ := rules.Apply(events.State{}, &events.Event{ID: "1", Source: "web", Type: events.Granted, Subject: s, Decided: 1, Purposes: set})
+	one, _ := rules.Apply(events.State{}, &events.Event{Method: events.ByPerson, Policy: events.SeedPolicy, ID: "1", Source: "web", Type: events.Granted, Subject: s, Decided: 1, Purposes: set})
 	two, _ := rules.Apply(one, &events.Event{
-		ID: "2", Source: "web", Type: events.Withdrawn, Subject: s, Decided: 2, Purposes: set,
+		Method: events.ByPerson, Policy: events.SeedPolicy, ID: "2", Source: "web", Type: events.Withdrawn, Subject: s, Decided: 2, Purposes: set,
 		Logged: events.Stamp{Position: events.Position{Offset: 1}},
 	})
 	var d Digest

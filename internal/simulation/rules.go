@@ -98,7 +98,7 @@ func twoKeys(rules *events.Rules) rule {
 				continue
 			}
 			e := events.Event{
-				ID: ids[r.id], Source: sources[r.source], Type: events.Withdrawn, Decided: r.decided, Purposes: of,
+				Method: events.ByPerson, Policy: events.SeedPolicy, ID: ids[r.id], Source: sources[r.source], Type: events.Withdrawn, Decided: r.decided, Purposes: of,
 				Logged: events.Stamp{Position: place(r.offset), Appended: r.at},
 			}
 			if r.grant {

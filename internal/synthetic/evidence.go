@@ -2,17 +2,20 @@ package synthetic
 
 import "github.com/kelisim/kelisim/events"
 
-// evidence returns the data of an event: where a decision was made, and a
-// pointer to its proof. It decides nothing and names nobody.
-func (g *Generator) evidence(e *events.Event) []byte {
+// reviewAfter is when a refusal's ground is looked at again, in milliseconds: a
+// quarter of a year.
+const reviewAfter events.Millis = 90 * 24 * 60 * 60 * 1000
+
+// prove gives an event what proves it: a pointer, where the decision was made, and
+// on a refusal its ground and when that is looked at again. It names nobody.
+func (g *Generator) prove(e *events.Event) {
 	channels := [...]string{"app", "web", "call-centre", "letter"}
 	data := []byte(`{"channel":"`)
 	data = append(data, channels[g.random.IntN(len(channels))]...)
-	data = append(data, `","evidence":"urn:kelisim:evidence:`...)
-	data = append(data, e.ID...)
-	data = append(data, `"`...)
+	data = append(data, '"')
 	if e.Type == events.WithdrawalRefused {
 		data = append(data, `,"ground":"unfulfilled-obligation"`...)
+		e.Method, e.ReviewBy = events.ByStaff, e.Decided+reviewAfter
 	}
-	return append(data, '}')
+	e.Evidence, e.Data = "urn:kelisim:evidence:"+e.ID, append(data, '}')
 }

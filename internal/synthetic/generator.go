@@ -85,7 +85,7 @@ func (c Config) withDefaults() Config {
 		c.Mix = DefaultMix()
 	}
 	if c.Policy == "" {
-		c.Policy = "2026-11"
+		c.Policy = events.SeedPolicy
 	}
 	return c
 }
@@ -112,7 +112,7 @@ func (g *Generator) NextOf(i int, decided events.Millis) events.Event {
 	p := &g.people[i]
 	g.made++
 	e := events.Event{
-		ID:      g.run + "-" + strconv.FormatUint(g.made, 10),
+		Method: events.ByPerson, ID: g.run + "-" + strconv.FormatUint(g.made, 10),
 		Source:  g.source(i),
 		Subject: g.Subject(i),
 		Decided: decided,
@@ -127,7 +127,7 @@ func (g *Generator) NextOf(i int, decided events.Millis) events.Event {
 	if e.Type == events.Granted || e.Type == events.PolicyAccepted {
 		e.Policy = g.cfg.Policy
 	}
-	e.Data = g.evidence(&e)
+	g.prove(&e)
 	return e
 }
 

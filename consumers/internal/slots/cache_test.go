@@ -52,7 +52,7 @@ func TestScriptsReadWhatTheCacheWrites(t *testing.T) {
 			require.NoError(t, err)
 			at := events.Position{Generation: 1, Offset: 7}
 			state, out := rules.Apply(events.State{}, &events.Event{
-				Source: "test", ID: "1", Type: events.Withdrawn, Subject: subject, Purposes: purposes, Decided: 1000,
+				Method: events.ByPerson, Source: "test", ID: "1", Type: events.Withdrawn, Subject: subject, Purposes: purposes, Decided: 1000,
 				Logged: events.Stamp{Position: at, Appended: 1000},
 			})
 			require.Equal(t, events.Applied, out.Verdict)

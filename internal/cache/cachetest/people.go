@@ -62,7 +62,7 @@ func (l *Log) Append(t events.Type, i int, purposes ...events.Purpose) {
 	offset := int64(len(l.Events))
 	decided := start + events.Millis(offset)*minute
 	l.Events = append(l.Events, events.Event{
-		ID:       strconv.FormatInt(offset, 10),
+		Method: events.ByPerson, Policy: events.SeedPolicy, ID: strconv.FormatInt(offset, 10),
 		Source:   "https://web.example",
 		Type:     t,
 		Subject:  l.Subjects[i],

@@ -1,0 +1,115 @@
+package events
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// under names the policy version of a grant or an acceptance.
+func under(v PolicyVersion, e *Event) *Event {
+	e.Policy = v
+	return e
+}
+
+// widened are rules under which version 2 is in force and asks for more than
+// version 1 did for promotion alone.
+func widened(t *testing.T) (one, two *Rules) {
+	one, err := SeedRules().Covering(map[PolicyVersion]PurposeSet{"1": SeedRules().All()})
+	require.NoError(t, err)
+	two, err = SeedRules().Covering(map[PolicyVersion]PurposeSet{"1": SeedRules().All() &^ promotion, "2": SeedRules().All()})
+	require.NoError(t, err)
+	return one, two
+}
+
+func TestAWiderPolicyDeniesUntilAcceptedInSoManyWords(t *testing.T) {
+	one, two := widened(t)
+	research := SetOf(11)
+	s, _ := fold(one, State{}, under("1", told(Granted, "web", "g", promotion|research, 0, 1_000, 1_001)))
+	require.True(t, one.Decide(s, "promotion").Allowed)
+	require.Equal(t, Answer{Reason: PolicyOutdated, Basis: Consent, By: Version{1, 0, 0}}, two.Decide(s, "promotion"))
+	require.True(t, two.Decide(s, "research").Allowed, "it asks no more than before")
+	require.Equal(t, promotion, two.Standing(s).Stopped)
+
+	deemed, out := two.Apply(s, by(ContinuedUse, under("2", told(PolicyAccepted, "policy", "d", 0, 1, 9_000, 9_001))))
+	require.Equal(t, Applied, out.Verdict)
+	require.Equal(t, PolicyOutdated, two.Decide(deemed, "promotion").Reason, "use moves the accepted version and nothing else")
+
+	accepted, _ := two.Apply(deemed, under("2", told(PolicyAccepted, "web", "a", 0, 2, 19_000, 19_001)))
+	require.True(t, two.Decide(accepted, "promotion").Allowed)
+	withdrawn, _ := two.Apply(accepted, told(Withdrawn, "web", "w", promotion, 3, 29_000, 29_001))
+	again, _ := two.Apply(withdrawn, under("2", told(PolicyAccepted, "web", "b", 0, 4, 39_000, 39_001)))
+	require.Equal(t, ByWithdrawal, two.Decide(again, "promotion").Reason, "no acceptance opens what was withdrawn")
+
+	granted, _ := two.Apply(s, under("2", told(Granted, "web", "g2", promotion, 1, 9_000, 9_001)))
+	require.True(t, two.Decide(granted, "promotion").Allowed)
+}
+
+func TestAGrantUnderAnUnknownVersionIsKeptAndDenies(t *testing.T) {
+	one, two := widened(t)
+	s, out := one.Apply(State{}, under("2", told(Granted, "web", "g", promotion, 0, 1_000, 1_001)))
+	require.Equal(t, Applied, out.Verdict)
+	require.Equal(t, PolicyUnknown, one.Decide(s, "promotion").Reason)
+	require.True(t, two.Decide(s, "promotion").Allowed, "the version arrived")
+	for _, v := range []PolicyVersion{"", "3"} {
+		s, _ := two.Apply(State{}, under(v, told(Granted, "web", "g", promotion, 0, 1_000, 1_001)))
+		require.Equal(t, PolicyUnknown, two.Decide(s, "promotion").Reason, "%q", v)
+	}
+}
+
+// Deemed acceptance never creates or widens a grant, in any history, whatever is
+// in force.
+func TestContinuedUseNeverAllowsMore(t *testing.T) {
+	rules, err := SeedRules().Covering(map[PolicyVersion]PurposeSet{SeedPolicy: SeedRules().All() &^ promotion, "v1": SeedRules().All()})
+	require.NoError(t, err)
+	wild.hold(t, func(t failer, log []record) {
+		t.Helper()
+		foldLog(rules, log, func(before, after State, e *record, _ Outcome) {
+			if e.Type == PolicyAccepted && e.Method == ContinuedUse && !before.IsZero() {
+				require.Zero(t, rules.Standing(after).Allowed&^rules.Standing(before).Allowed, "%v allowed more", e)
+			}
+		})
+	})
+}
+
+// Whatever is published, consent covers no more purposes than were granted: rules
+// that know fewer versions allow no more.
+func TestAMissingPublicationNeverAllows(t *testing.T) {
+	all := SeedRules()
+	none, err := all.Covering(nil)
+	require.NoError(t, err)
+	wild.hold(t, func(t failer, log []record) {
+		t.Helper()
+		s := foldLog(all, log, nil)
+		require.Equal(t, s, foldLog(none, log, nil), "the states do not depend on what is published")
+		require.Zero(t, none.Standing(s).Allowed&none.onConsent)
+		require.Zero(t, none.Standing(s).Allowed&^all.Standing(s).Allowed)
+	})
+}
+
+func TestVersionsWithOneHashAreRefused(t *testing.T) {
+	_, err := SeedRules().Covering(map[PolicyVersion]PurposeSet{"": 1})
+	require.ErrorContains(t, err, "policy version")
+}
+
+func TestARefusalsReviewIsKeptUntilThePersonDecidesAnew(t *testing.T) {
+	r := SeedRules()
+	partners := SetOf(2)
+	review := func(s State) Millis {
+		var l ledger
+		require.NoError(t, s.read(&l))
+		return l.find(consentGate + 2).review
+	}
+	refusal := told(WithdrawalRefused, "desk", "r", partners, 2, 3_000, 3_001)
+	refusal.Request, refusal.ReviewBy = Ref{"web", "q"}, 90_000
+	s, _ := fold(r, State{},
+		told(Granted, "web", "g", partners, 0, 1_000, 1_001),
+		told(WithdrawalRequested, "web", "q", partners, 1, 2_000, 2_001),
+		refusal)
+	require.True(t, r.Decide(s, "partner-contracts").Allowed)
+	require.Equal(t, Millis(90_000), review(s))
+	withdrawn, _ := r.Apply(s, told(Withdrawn, "web", "w", partners, 3, 9_000, 9_001))
+	require.Zero(t, review(withdrawn))
+	granted, _ := r.Apply(s, told(Granted, "web", "g2", partners, 3, 9_000, 9_001))
+	require.Zero(t, review(granted))
+}
