@@ -50,6 +50,11 @@ func (s *script) broker(t *testing.T, partitions int) (*testenv.Broker, string) 
 		if step == nil {
 			return nil, nil, false
 		}
+		if len(req.Topics) == 0 { // within a session a request names only what changed
+			named := *req
+			named.Topics = []kmsg.FetchRequestTopic{{Topic: topic}}
+			req = &named
+		}
 		res := step(req)
 		return res, nil, res != nil
 	})
