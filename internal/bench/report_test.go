@@ -100,7 +100,11 @@ func (r *report) print(repeat int) {
 	_, _ = fmt.Fprintln(w, "\tevents/s\tCPU us/event\t/ smaller limit\t/ team's loop\t/ franz-go\t")
 	for _, row := range r.rows {
 		rate := median(row.rates)
-		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.2f\t\n", row.name, rate, median(row.cpu), rate/limit, rate/team, rate/peer)
+		used := "-" // of both rows of a service, in the second
+		if len(row.cpu) > 0 {
+			used = fmt.Sprintf("%.2f", median(row.cpu))
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%s\t%.2f\t%.1f\t%.2f\t\n", row.name, rate, used, rate/limit, rate/team, rate/peer)
 	}
 	_ = w.Flush()
 }
