@@ -151,7 +151,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	}
 	start := make(map[int32]int64)
 	for _, id := range s.Partitions() {
-		p, err := readers[id%lanes].claim(ctx, id)
+		p, err := readers[laneOf(id)].claim(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -174,6 +174,32 @@ func TestPoisonIsParkedAndHoldsItsSubjectOnly(t *testing.T) {
 	})
 }
 
+// An upstream refresh of everybody must not deny everybody everything.
+func TestAPermissionOfLesserTrustIsParkedAndHoldsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		grant := func(id string, by events.Method, at events.Millis) events.Event {
+			return events.Event{
+				Method: by, Policy: events.SeedPolicy, ID: id, Source: "/web", Type: events.Granted, Subject: subject(t, 1),
+				Purposes: promo, Decided: at,
+			}
+		}
+		b.log.tell(grant("person", events.ByPerson, 1_000_000))
+		b.log.tell(grant("refresh", events.ByImport, 2_000_000))
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		view, err := b.store.Lookup(context.Background(), subject(t, 1))
+		require.NoError(t, err)
+		require.False(t, view.Held)
+		require.True(t, b.rules.Decide(view.State, "promotion").Allowed, "what the person said stands")
+		kept := b.topics.of("consent.parked.v1")
+		require.Len(t, kept, 1)
+		require.Equal(t, events.ReasonTrust, string(kept[0].Headers[2].Value))
+		require.NoError(t, stop())
+	})
+}
+
 func TestPositionWaitsForTheParkedTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -17,6 +17,9 @@ type lane struct {
 	again   chan lost     // from it: partitions to read again
 }
 
+// laneOf returns the lane of a partition.
+func laneOf(partition int32) int { return int(partition) % lanes }
+
 // newLane makes room for one window on the way: at the end of a session a writer
 // may leave after its offer, and the reader must not wait for it then.
 func newLane() *lane {

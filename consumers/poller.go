@@ -57,7 +57,7 @@ func (p *poller) deliver(ctx context.Context, f *stream.Fetch) error {
 	d.open.Add(1) // ours, while we hand it over
 	defer d.done()
 	for i := range f.Batches {
-		to[f.Batches[i].Partition%lanes] = true
+		to[laneOf(f.Batches[i].Partition)] = true
 	}
 	for i, lane := range p.lanes {
 		if !to[i] {

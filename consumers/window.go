@@ -130,8 +130,9 @@ const (
 	// are kept open to fold more of the log into one write: some 50 ms of work,
 	// less than anyone who is that far behind could notice.
 	farBehind = 25_000
-	// wideStates bounds a window's memory: 65,536 states are about 20 MB, with
-	// the copies that are being written, in each lane.
+	// wideStates bounds a window's memory: 32,768 states are about 10 MB, with
+	// the copies that are being written, in each lane. Twice as many gain little,
+	// and at the end of a replay they are written while nothing is left to fold.
 	wideStates = 1 << 15
 	// barrenStates are enough for several of them to meet in a bucket, where a
 	// window is bucket by bucket cheaper to write.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,17 @@ func TestAMissingPublicationNeverAllows(t *testing.T) {
 }
 
 func TestVersionsWithOneHashAreRefused(t *testing.T) {
+	known := map[policyRef]PolicyVersion{}
+	for i := 0; ; i++ {
+		v := PolicyVersion(fmt.Sprint("v", i))
+		other, taken := known[policyRefOf(v)]
+		if known[policyRefOf(v)] = v; !taken {
+			continue
+		}
+		_, err := SeedRules().Covering(map[PolicyVersion]PurposeSet{v: 1, other: 1})
+		require.ErrorContains(t, err, "same hash")
+		break
+	}
 	_, err := SeedRules().Covering(map[PolicyVersion]PurposeSet{"": 1})
 	require.ErrorContains(t, err, "policy version")
 }

@@ -3,12 +3,12 @@ package events
 // Decision is what the order rule keeps of an event: who decided, when, and
 // where in the log. The zero Decision is none.
 type Decision struct {
-	Source   uint32 // hash of the CloudEvents source; mixedSource when several were joined
-	ID       uint64 // hash of source and id: copies have the same. 0 only when there is none
-	Offset   int64  // place in the log of the state's partition
-	Decided  Millis // by the source's clock
-	Appended Millis // by the broker's clock
-	Policy   uint32 // of a grant or an acceptance: hash of the policy version; else noPolicy
+	Source   uint32    // hash of the CloudEvents source; mixedSource when several were joined
+	ID       uint64    // hash of source and id: copies have the same. 0 only when there is none
+	Offset   int64     // place in the log of the state's partition
+	Decided  Millis    // by the source's clock
+	Appended Millis    // by the broker's clock
+	Policy   policyRef // of a grant or an acceptance: its policy version; else noPolicy
 }
 
 const (

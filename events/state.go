@@ -24,9 +24,9 @@ const (
 	// bits of a decision's first byte. Beyond it a source counts as mixed.
 	maxSources = 63
 
-	// maxPolicies bounds the policy versions that one subject's grants name; beyond
-	// it a grant counts as given under none, which permits nothing.
-	maxPolicies = 255
+	// maxPolicies bounds the policy versions that one subject's decisions name: one
+	// for what opened each purpose and the erasure, and those of the acceptances.
+	maxPolicies = MaxPurposes + 1 + 2
 )
 
 // ParseState returns the state with the given stored bytes. Empty bytes are the

@@ -67,11 +67,7 @@ func (w *writer) collect(d *Decision) {
 		}
 	}
 	if d.Policy != noPolicy && !slices.Contains(w.policies, d.Policy) {
-		if len(w.policies) == maxPolicies {
-			d.Policy = noPolicy
-		} else {
-			w.policies = append(w.policies, d.Policy)
-		}
+		w.policies = append(w.policies, d.Policy)
 	}
 	for i := range w.decisions {
 		if w.decisions[i].ID == d.ID && w.decisions[i] == *d {

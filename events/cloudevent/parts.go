@@ -9,8 +9,8 @@ import (
 	"github.com/kelisim/kelisim/events/cekafka"
 )
 
-// maxPolicyVersion bounds a policyversion, in bytes: it is kept in the state of
-// every subject, which is to stay below 150 bytes.
+// maxPolicyVersion bounds a policyversion, in bytes: a date or a semantic version,
+// with room.
 const maxPolicyVersion = 64
 
 // object holds data to a JSON object, by its content type and its braces: what

@@ -18,8 +18,9 @@ type encoder struct {
 	proved  string // in Redis' time, or ""
 	attempt string
 
-	order  []uint64 // bucket and place in the batch, of each change
 	places places
+	spare  []place  // for the places in another order
+	order  []uint64 // bucket and place in the batch, of each change
 	texts  []changeTexts
 	runs   []byte // how many neighbours among a script's changes share a bucket
 	args   []any  // of all scripts, one after the other
@@ -40,32 +41,16 @@ const (
 // the command, three keys, and the fifteen arguments of write.lua.
 const fixedArgs = 3 + keysBefore + 15
 
-// sort puts the changes of a wide batch into the order of their buckets, so that
-// those of one bucket are written by one command: where a window covers much of
-// the log, that halves what Redis pays (docs/decisions/0003).
-func (e *encoder) sort(l Layout) {
-	all := e.batch.Changes
-	e.order = slices.Grow(e.order[:0], len(all))
-	for i := range all {
-		_, bucket := l.place(all[i].Subject)
-		e.order = append(e.order, uint64(bucket)<<32|uint64(i))
-	}
-	slices.Sort(e.order)
-	e.changes = slices.Grow(e.changes[:0], len(all))
-	for _, o := range e.order {
-		e.changes = append(e.changes, all[uint32(o)])
-	}
-}
-
-// prepare puts the changes in order and makes their texts.
+// prepare finds the places of all changes, puts those of a wide batch in order, and
+// makes their texts.
 func (e *encoder) prepare(l Layout) {
+	all := e.batch.Changes
+	e.places.find(l, e.batch.Partition, len(all), func(i int) events.Subject { return all[i].Subject })
+	e.changes = append(e.changes[:0], all...)
 	if e.batch.Wide {
-		e.sort(l)
-	} else {
-		e.changes = append(e.changes[:0], e.batch.Changes...)
+		e.sort()
 	}
 	changes := e.changes
-	e.places.find(l, e.batch.Partition, len(changes), func(i int) events.Subject { return changes[i].Subject })
 	e.texts = slices.Grow(e.texts[:0], len(changes))
 	e.runs = slices.Grow(e.runs[:0], len(changes)) // scripts point into it: it must not move
 	for i := range changes {
@@ -77,12 +62,30 @@ func (e *encoder) prepare(l Layout) {
 	}
 }
 
+// sort puts changes and places into the order of buckets, so that those of one
+// bucket are written by one command: a window that covers much of the log then
+// costs Redis less (docs/decisions/0003).
+func (e *encoder) sort() {
+	e.order = slices.Grow(e.order[:0], len(e.changes))
+	for i := range e.places.list {
+		e.order = append(e.order, uint64(e.places.list[i].number)<<32|uint64(i))
+	}
+	slices.Sort(e.order)
+	sorted := slices.Grow(e.spare[:0], len(e.order))
+	for n, o := range e.order {
+		sorted = append(sorted, e.places.list[uint32(o)])
+		e.changes[n] = e.batch.Changes[uint32(o)]
+	}
+	e.places.list, e.spare = sorted, e.places.list
+}
+
 // forget drops what the arguments point at, so that nothing is kept alive by an
 // encoder that waits for its next batch.
 func (e *encoder) forget() {
 	clear(e.texts)
 	clear(e.args)
 	clear(e.places.list)
+	clear(e.spare)
 	clear(e.changes)
 	e.batch, e.args = nil, e.args[:0]
 }
