@@ -13,9 +13,10 @@ import (
 
 // Service is what the engine has to know of a service.
 type Service struct {
-	Name     string           // of the consumer group and the key space: "marketing"
-	Purposes []events.Purpose // the cache answers for these; an action follows when one of them stops or comes back
-	Action   Action
+	Name        string           // of the consumer group and the key space: "marketing"
+	Purposes    []events.Purpose // the cache answers for these; an action follows when one of them stops or comes back
+	EveryChange bool             // an action follows every change of a state, whatever it is about
+	Action      Action
 }
 
 // Action is what a service does when consent goes or comes back.
@@ -35,9 +36,10 @@ type Slot struct {
 	Prefix string
 }
 
-// Turn is a subject whose standing changed.
+// Turn is a subject whose standing changed, or whose state did.
 type Turn struct {
 	Subject  events.Subject
-	Standing events.Standing // as of Version
-	Version  events.Version
+	State    events.State    // zero when it was lost; the log has it
+	Standing events.Standing // of State
+	Version  events.Version  // of State
 }

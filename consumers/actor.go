@@ -123,7 +123,7 @@ func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func(
 	turns := make([]Turn, len(lot))
 	for i, d := range lot {
 		version, _ := d.State.Version()
-		turns[i] = Turn{Subject: d.Subject, Standing: a.cfg.Rules.Standing(d.State), Version: version}
+		turns[i] = Turn{Subject: d.Subject, State: d.State, Standing: a.cfg.Rules.Standing(d.State), Version: version}
 	}
 	if len(turns) > 0 {
 		if err := a.cfg.Service.Action.Act(ctx, a.cfg.Slots(partition), turns); err != nil {

@@ -66,7 +66,7 @@ const defaultMemory = 1_000_000
 // Consumer folds the log into one service's cache and drives its action.
 type Consumer struct {
 	cfg     Config
-	serves  events.PurposeSet
+	due     trigger
 	log     *slog.Logger
 	metrics *Metrics
 	owned   atomic.Int32 // partitions of the present session; -1: no session
@@ -98,7 +98,8 @@ func New(cfg Config) (*Consumer, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = NewMetrics(nil, cfg.Service.Name)
 	}
-	c := &Consumer{cfg: cfg, serves: serves, log: cfg.Logger.With("service", cfg.Service.Name), metrics: cfg.Meter}
+	due := trigger{serves: serves, every: cfg.Service.EveryChange}
+	c := &Consumer{cfg: cfg, due: due, log: cfg.Logger.With("service", cfg.Service.Name), metrics: cfg.Meter}
 	c.owned.Store(-1)
 	return c, nil
 }

@@ -75,6 +75,20 @@ func TestCacheEndsAsThePureFold(t *testing.T) {
 	}
 }
 
+func TestServiceOfEveryChangeIsHandedEveryNewestState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.cfg.Service.EveryChange = true
+		stop := b.start(t)
+		b.story(t, rand.New(rand.NewPCG(5, 6)), 400, 40)
+		b.waitCaughtUp(t)
+		for s, want := range b.fold() {
+			require.Equal(t, want, b.action.states[s.Reveal()], "%v", s)
+		}
+		require.NoError(t, stop())
+	})
+}
+
 func TestCrashAnywhereLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -194,6 +194,7 @@ func (f *fakeTopics) of(topic string) []stream.Message {
 type fakeAction struct {
 	mu      sync.Mutex
 	stopped map[string]events.PurposeSet
+	states  map[string]events.State
 	fail    func() error
 	acts    int
 }
@@ -208,10 +209,10 @@ func (a *fakeAction) Act(_ context.Context, _ Slot, turns []Turn) error {
 		}
 	}
 	if a.stopped == nil {
-		a.stopped = make(map[string]events.PurposeSet)
+		a.stopped, a.states = make(map[string]events.PurposeSet), make(map[string]events.State)
 	}
 	for _, t := range turns {
-		a.stopped[t.Subject.Reveal()] = t.Standing.Stopped
+		a.stopped[t.Subject.Reveal()], a.states[t.Subject.Reveal()] = t.Standing.Stopped, t.State
 	}
 	return nil
 }

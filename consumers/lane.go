@@ -1,7 +1,5 @@
 package consumers
 
-import "github.com/kelisim/kelisim/events"
-
 // lanes is how many readers fold and writers store, each for its share of the
 // partitions: two keep one Redis thread busy, for one encodes while Redis works
 // for the other; four add nothing (measured).
@@ -39,7 +37,7 @@ func (l *lane) ready(behind int64) <-chan struct{} {
 
 // seal gives the window to the writer, which has offered to take it, and opens
 // another.
-func (l *lane) seal(serves events.PurposeSet, behind int64) {
-	l.sealed <- l.window.close(serves, behind >= farBehind)
+func (l *lane) seal(due trigger, behind int64) {
+	l.sealed <- l.window.close(due, behind >= farBehind)
 	l.window = window{}
 }

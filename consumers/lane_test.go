@@ -16,7 +16,7 @@ func TestSealDoesNotWaitForAWriterThatHasLeft(t *testing.T) {
 		l.window.of(&partition{})
 		go func() { l.idle <- struct{}{} }()
 		<-l.ready(0)
-		l.seal(0, 0)
+		l.seal(trigger{}, 0)
 		require.True(t, l.window.empty())
 	})
 }

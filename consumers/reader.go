@@ -96,7 +96,7 @@ func (r *reader) run(ctx context.Context) error {
 		behind := r.behind()
 		select {
 		case <-r.ready(behind):
-			r.seal(r.serves, behind)
+			r.seal(r.due, behind)
 		case d := <-in:
 			err := r.read(ctx, d.Fetch)
 			d.done()

@@ -88,10 +88,10 @@ func (w *window) forget(p *partition) {
 
 // close seals the window: what follows goes into the next one. The batches hold
 // copies, so that the fold can go on while they are written.
-func (w *window) close(serves events.PurposeSet, far bool) []batch {
+func (w *window) close(due trigger, far bool) []batch {
 	batches := make([]batch, 0, len(w.parts))
 	for _, part := range w.parts {
-		batches = append(batches, part.close(serves, far))
+		batches = append(batches, part.close(due, far))
 		part.partition.part = nil
 	}
 	return batches
@@ -108,14 +108,24 @@ type batch struct {
 	far       bool // the log goes on far beyond
 }
 
-func (p *part) close(serves events.PurposeSet, far bool) batch {
+// trigger says which changes an action follows.
+type trigger struct {
+	serves events.PurposeSet // of one of these that stopped or came back
+	every  bool
+}
+
+func (t trigger) by(e *entry) bool {
+	return t.every || (e.stopped^e.baseStopped)&t.serves != 0
+}
+
+func (p *part) close(due trigger, far bool) batch {
 	b := batch{far: far, partition: p.partition, life: p.life, parked: p.parked, tally: p.tally}
 	b.Batch = cache.Batch{
 		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
 		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds,
 	}
 	for _, e := range p.changed {
-		act := (e.stopped^e.baseStopped)&serves != 0 || p.mending && e.base.IsZero()
+		act := due.by(e) || p.mending && e.base.IsZero()
 		b.acts = b.acts || act
 		b.Changes = append(b.Changes, cache.Change{Subject: e.subject, State: e.state, Prev: e.base, Act: act})
 		e.open, e.base = false, events.State{}
