@@ -113,6 +113,10 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		total = r.block(l, e, d)
 	case AgreementStarted:
 		total = l.open(agreementGate, d, r.uncertainty)
+	case AgreementSuspended:
+		total = l.use(suspensionGate).close(d, &l.past, r.uncertainty)
+	case AgreementResumed:
+		total = l.open(suspensionGate, d, r.uncertainty)
 	case AgreementEnded:
 		total = l.use(agreementGate).close(d, &l.past, r.uncertainty)
 	case PolicyAccepted:

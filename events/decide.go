@@ -18,6 +18,7 @@ const (
 	ByErasure             // the subject was erased
 	NoAgreement           // no agreement was started
 	AgreementOver         // the agreement ended
+	Suspended             // the agreement is suspended
 	PolicyUnknown         // granted under a policy version that is not published, or not known yet
 	PolicyOutdated        // granted under a version that no longer covers it: ask the person again
 	Held                  // an event of the subject is parked
@@ -27,7 +28,7 @@ const (
 
 var reasonNames = [...]string{
 	"none", "granted", "contract", "law", "unknown-subject", "unknown-purpose", "never-granted", "withdrawn",
-	"withdrawal-requested", "blocked", "erased", "no-agreement", "agreement-ended", "policy-unknown", "policy-outdated", "held", "stale", "unreachable",
+	"withdrawal-requested", "blocked", "erased", "no-agreement", "agreement-ended", "agreement-suspended", "policy-unknown", "policy-outdated", "held", "stale", "unreachable",
 }
 
 // String returns the name of the reason, as answers and metrics spell it.
@@ -81,6 +82,9 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 		}
 		return answer(ByLaw, Decision{})
 	case Contract:
+		if g := l.suspending(); g != nil {
+			return answer(Suspended, g.closed)
+		}
 		key, never, over, open = agreementGate, NoAgreement, AgreementOver, ByContract
 	}
 	g := l.find(key)
@@ -104,7 +108,7 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 // Standing is where a subject stands for all purposes at once.
 type Standing struct {
 	Allowed PurposeSet
-	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, ended or erased; or granted under a policy that covers it no longer
+	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, suspended, ended or erased; or granted under a policy that covers it no longer
 }
 
 // Standing returns where the subject stands.
@@ -141,6 +145,9 @@ func (r *Rules) standing(l *ledger) Standing {
 		case g.key == blockAllGate:
 			blocked = r.all
 			continue
+		case g.key == suspensionGate:
+			blocked |= r.onContract
+			continue
 		default:
 			blocked |= SetOf(Code(g.key-blockGate)) & r.all
 			continue
@@ -163,6 +170,16 @@ func (l *ledger) blocking(c Code) *gate {
 		}
 	}
 	return nil
+}
+
+// suspending returns the suspension in force, or nil. An agreement that ended is
+// not suspended any more.
+func (l *ledger) suspending() *gate {
+	g, agreement := l.find(suspensionGate), l.find(agreementGate)
+	if g == nil || g.isOpen() || agreement != nil && !agreement.isOpen() {
+		return nil
+	}
+	return g
 }
 
 // blocks returns the purposes of the set that a block in force covers.

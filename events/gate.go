@@ -7,7 +7,7 @@ import "slices"
 const maxPending = 4
 
 // gate is one thing that opens and closes: a purpose on consent, a block, the
-// agreement. It opens with two keys and closes with one.
+// agreement, its suspension. It opens with two keys and closes with one.
 //
 // Copies change nothing, however late: a closing is known again by its id, and
 // whatever permission was judged before a closing has raised its bar, so that
@@ -29,14 +29,21 @@ const (
 	blockAllGate  gateKey = 2 * MaxPurposes
 	agreementGate gateKey = 2*MaxPurposes + 1
 	erasureGate   gateKey = 2*MaxPurposes + 2 // closed by an erasure: every permission must beat it; open since the first that did
+
+	suspensionGate gateKey = 2*MaxPurposes + 3 // behind the erasure: what is stored keeps its keys
+	lastGate               = suspensionGate
 )
 
-func (k gateKey) isBlock() bool { return blockGate <= k && k <= blockAllGate }
+// isOverlay says whether the gate lies over others: a block, or the suspension of
+// the agreement.
+func (k gateKey) isOverlay() bool {
+	return blockGate <= k && k <= blockAllGate || k == suspensionGate
+}
 
-// isOpen says whether the gate lets through: a block that was never laid does,
+// isOpen says whether the gate lets through: an overlay that was never laid does,
 // anything else needs a permission.
 func (g *gate) isOpen() bool {
-	if g.key.isBlock() && g.closed.isZero() {
+	if g.key.isOverlay() && g.closed.isZero() {
 		return true
 	}
 	return !g.opened.isZero() && len(g.pending) == 0

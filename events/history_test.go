@@ -59,7 +59,7 @@ func (r record) String() string {
 var likely = []Type{
 	Granted, Granted, Granted, Granted, Granted, Granted, Withdrawn, Withdrawn, Withdrawn, Withdrawn,
 	WithdrawalRequested, WithdrawalRequested, WithdrawalRefused, WithdrawalRefused,
-	Blocked, Unblocked, AgreementStarted, AgreementEnded, PolicyAccepted, SubjectErased,
+	Blocked, Unblocked, AgreementStarted, AgreementSuspended, AgreementResumed, AgreementEnded, PolicyAccepted, SubjectErased,
 }
 
 // pool are the purposes that histories are about: two optional, two refusable.

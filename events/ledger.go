@@ -49,7 +49,7 @@ func (l *ledger) open(k gateKey, d Decision, uncertainty Millis) effect {
 		return g.open(d, &gate{}, &l.past, uncertainty)
 	}
 	result := g.open(d, erasure, &l.past, uncertainty)
-	if !k.isBlock() {
+	if !k.isOverlay() {
 		erasure.knowAgain(g)
 	}
 	return result

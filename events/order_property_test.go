@@ -77,6 +77,13 @@ func (w *witness) block(of PurposeSet) (permitted, restricted Millis) {
 		func(f *record) bool { return f.Type == Blocked && same(f) })
 }
 
+// suspension returns the same for the one that lies over the agreement.
+func (w *witness) suspension() (permitted, restricted Millis) {
+	return w.last(
+		func(f *record) bool { return f.Type == AgreementResumed },
+		func(f *record) bool { return f.Type == AgreementSuspended })
+}
+
 // P2, in its strongest form: whatever is allowed, at any moment, is allowed by a
 // permission that was decided, in real time, after every restriction folded so
 // far. So no fault of DESIGN 3 re-opens a withdrawal while clocks differ by less
@@ -96,6 +103,8 @@ func TestAllowedOnlyByWhatWasDecidedAfterEveryRestriction(t *testing.T) {
 					granted, stopped = w.consent(c)
 				case Contract:
 					granted, stopped = w.contract()
+					lifted, laid := w.suspension()
+					require.True(t, laid == 0 || lifted > laid, "%s used under a suspension after %v", rule.Purpose, e)
 				default:
 					granted, stopped = w.law()
 				}

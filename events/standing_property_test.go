@@ -43,7 +43,7 @@ func TestAbsentPurposesStayAsTheyAre(t *testing.T) {
 			switch e.Type {
 			case Granted, Withdrawn, WithdrawalRequested, WithdrawalRefused:
 				named = e.Purposes & r.onConsent
-			case AgreementStarted, AgreementEnded:
+			case AgreementStarted, AgreementSuspended, AgreementResumed, AgreementEnded:
 				named = r.onContract
 			case Blocked, Unblocked:
 				if named = e.Purposes; named == 0 {

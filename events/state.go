@@ -81,7 +81,7 @@ func (s State) read(l *ledger) error {
 		l.table = append(l.table, r.decision(&sources, policies[:known], base, l.version.Offset))
 	}
 	decisions := l.table
-	for range r.count(int(erasureGate) + 1) {
+	for range r.count(int(lastGate) + 1) {
 		g := gate{key: gateKey(r.byte())}
 		shape := r.byte()
 		if shape&hasClosed != 0 {
@@ -117,7 +117,7 @@ func (s State) read(l *ledger) error {
 }
 
 // maxDecisions bounds the table of a state: every gate with all it can hold.
-const maxDecisions = (int(erasureGate) + 1) * (2 + maxPending)
+const maxDecisions = (int(lastGate) + 1) * (2 + maxPending)
 
 const (
 	hasClosed    = 1 << 0

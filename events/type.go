@@ -16,6 +16,8 @@ const (
 	PolicyPublished                     // a policy version with its catalogue; has no subject
 	PolicyAccepted                      // the person accepted a policy version
 	AgreementStarted                    // contract purposes are open
+	AgreementSuspended                  // contract purposes stop for now (clause 2.6)
+	AgreementResumed                    // a suspension is lifted
 	AgreementEnded                      // contract purposes stop, retention starts (clause 2.5)
 	SubjectErased                       // everything of the subject is gone
 )
@@ -30,6 +32,8 @@ var typeNames = [...]string{
 	PolicyPublished:     "io.kelisim.policy.published.v1",
 	PolicyAccepted:      "io.kelisim.policy.accepted.v1",
 	AgreementStarted:    "io.kelisim.agreement.started.v1",
+	AgreementSuspended:  "io.kelisim.agreement.suspended.v1",
+	AgreementResumed:    "io.kelisim.agreement.resumed.v1",
 	AgreementEnded:      "io.kelisim.agreement.ended.v1",
 	SubjectErased:       "io.kelisim.subject.erased.v1",
 }
@@ -64,7 +68,7 @@ func (t Type) String() string {
 // Restricts says whether an event of the type can only narrow what is allowed.
 func (t Type) Restricts() bool {
 	switch t {
-	case Withdrawn, WithdrawalRequested, Blocked, AgreementEnded, SubjectErased:
+	case Withdrawn, WithdrawalRequested, Blocked, AgreementSuspended, AgreementEnded, SubjectErased:
 		return true
 	}
 	return false

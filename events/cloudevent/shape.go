@@ -46,7 +46,7 @@ func ShapeOf(t events.Type) Shape {
 		s.Purposes = May
 	case events.PolicyAccepted:
 		s.Policy = Must
-	case events.AgreementStarted, events.AgreementEnded, events.SubjectErased:
+	case events.AgreementStarted, events.AgreementSuspended, events.AgreementResumed, events.AgreementEnded, events.SubjectErased:
 	case events.PolicyPublished:
 		return Shape{Policy: Must}
 	default:
