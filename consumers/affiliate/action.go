@@ -1,7 +1,7 @@
 // Package affiliate keeps data from partners when consent goes: the partner's
 // pseudonyms of the subject are closed, and a stop waits in the partner's queue
 // until its delivery is acknowledged. A partner abroad also needs the grant to
-// cross the border.
+// cross the border: the general one, or one for this partner alone.
 //
 // [Action] is the consumer's side; consumers drives it. [Desk] is the side of
 // whoever shares data: pseudonyms, refused for whom they must be. [Queue] is the
@@ -28,15 +28,17 @@ import (
 // Name is the service's name, of its consumer group and its keys.
 const Name = "affiliate"
 
-// crossBorder is the purpose that a partner abroad needs beside its own.
+// crossBorder is the purpose that a partner abroad needs beside its own, unless
+// its file names one of its own.
 const crossBorder events.Purpose = "cross-border"
 
-// Purposes returns what affiliate uses data for.
+// Purposes returns what affiliate uses data for, whoever the partners are.
 func Purposes() []events.Purpose { return append(shared(), crossBorder) }
 
-// Service returns what the engine has to know of affiliate.
+// Service returns what the engine has to know of affiliate. It follows the
+// borders of the action's partners too.
 func Service(action *Action) consumers.Service {
-	return consumers.Service{Name: Name, Purposes: Purposes(), Action: action}
+	return consumers.Service{Name: Name, Purposes: append(Purposes(), action.borders()...), Action: action}
 }
 
 // Acted counts what one script of an action did. A repeat of the same turns
@@ -63,21 +65,30 @@ type Action struct {
 type recipient struct {
 	Partner
 	codes  []events.Code // of its purposes
-	border events.Code   // of cross-border
+	border slots.Signs   // the code of what crosses its border; none at home
+}
+
+// borders returns what crosses the partners' borders beside cross-border.
+func (a *Action) borders() (own []events.Purpose) {
+	for i := range a.partners {
+		if b := a.partners[i].Border; b != "" && b != crossBorder && !slices.Contains(own, b) {
+			own = append(own, b)
+		}
+	}
+	return own
 }
 
 //go:embed act.lua
 var actLua string
 
 // New returns the action on a Redis for some partners, which may be none. The
-// rules must hold affiliate's purposes. After every script report is called, if
+// rules must hold affiliate's purposes and the partners' borders. After every script report is called, if
 // there is one; it holds neither subject nor pseudonym.
 func New(client redis.UniversalClient, rules *events.Rules, partners []Partner, report func(Acted)) (*Action, error) {
 	if err := check(partners); err != nil {
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
-	border, err := slots.SignsOf(rules, Purposes())
-	if err != nil {
+	if _, err := slots.SignsOf(rules, Purposes()); err != nil {
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
 	if report == nil {
@@ -90,11 +101,32 @@ func New(client redis.UniversalClient, rules *events.Rules, partners []Partner, 
 		if err != nil {
 			return nil, fmt.Errorf("affiliate: partner %q: %w", p.ID, err)
 		}
+		border, err := borderOf(rules, &p)
+		if err != nil {
+			return nil, fmt.Errorf("affiliate: partner %q: %w", p.ID, err)
+		}
 		p.Purposes = slices.Clone(p.Purposes)
-		a.partners = append(a.partners, recipient{Partner: p, codes: codes, border: border[len(border)-1]})
+		a.partners = append(a.partners, recipient{Partner: p, codes: codes, border: border})
 		a.header = append(a.header, p.ID+" "+strings.Join(slots.Words(p.Purposes), " "))
 	}
 	return a, nil
+}
+
+// borderOf returns the code of what crosses the partner's border. It must rest on
+// consent: what the law or a contract opens, no withdrawal would close.
+func borderOf(rules *events.Rules, p *Partner) (slots.Signs, error) {
+	name := p.border()
+	if name == "" {
+		return nil, nil
+	}
+	if rule, known := rules.Rule(name); known && rule.Basis != events.Consent {
+		return nil, fmt.Errorf("border %q rests on %s: want consent", name, rule.Basis)
+	}
+	signs, err := slots.SignsOf(rules, []events.Purpose{name})
+	if err != nil {
+		return nil, fmt.Errorf("border: %w", err)
+	}
+	return signs, nil
 }
 
 // Act implements [consumers.Action]. For each partner and purpose that is stopped
@@ -181,10 +213,10 @@ func (a *Action) members() (n int) {
 // purpose is not stopped by the border.
 func (r *recipient) spell(standing events.Standing) string {
 	signs := []byte(slots.Signs(r.codes).Spell(standing))
-	if r.Abroad() {
+	for _, border := range r.border {
 		for i, sign := range signs {
 			if sign == slots.Allowed {
-				signs[i] = slots.Sign(standing, r.border)
+				signs[i] = slots.Sign(standing, border)
 			}
 		}
 	}

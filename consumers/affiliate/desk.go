@@ -25,7 +25,7 @@ var (
 // concurrent use, by any number of processes, each with the same keys.
 //
 // That a desk names a pseudonym is no permission: it knows who said no, not who
-// said yes. Ask the guard before, for a partner abroad also for cross-border.
+// said yes. Ask the guard before, for a partner abroad also for its border.
 //
 // A subject is in doubt, and not shared for now, while its state may be newer
 // than these keys: its action is still to be done, an event of it is parked, or

@@ -24,6 +24,7 @@ type entry struct {
 	ID       string           `yaml:"id"`
 	Country  string           `yaml:"country"`
 	Purposes []events.Purpose `yaml:"purposes"`
+	Border   events.Purpose   `yaml:"border"`
 	Keys     struct {
 		Current  source `yaml:"current"`
 		Previous source `yaml:"previous"`
@@ -73,7 +74,7 @@ func LoadPartners(path string, getenv func(string) string) ([]Partner, error) {
 	}
 	partners := make([]Partner, 0, len(f.Partners))
 	for _, e := range f.Partners {
-		p := Partner{ID: e.ID, Country: e.Country, Purposes: e.Purposes}
+		p := Partner{ID: e.ID, Country: e.Country, Purposes: e.Purposes, Border: e.Border}
 		if p.Current, err = e.Keys.Current.read(filepath.Dir(path), getenv); err != nil {
 			return nil, fmt.Errorf("affiliate: partner %q in %s: current key: %w", e.ID, path, err)
 		}

@@ -23,8 +23,21 @@ type Partner struct {
 	ID       string           // in keys and metrics: lower-case letters, digits and . _ -
 	Country  string           // two capital letters (ISO 3166-1)
 	Purposes []events.Purpose // what it uses data for: partner-contracts, contractors
+	Border   events.Purpose   // what lets data cross the border to it, beside each purpose; cross-border unless given, none at home
 	Current  Key              // of the pseudonyms that it is given now
 	Previous Key              // of those that it was given before, while a rotation lasts; else none
+}
+
+// border returns the purpose that data for the partner needs beside its own, or
+// none at home.
+func (p *Partner) border() events.Purpose {
+	switch {
+	case !p.Abroad():
+		return ""
+	case p.Border == "":
+		return crossBorder
+	}
+	return p.Border
 }
 
 // Abroad says whether data must cross a border to reach the partner.
@@ -47,6 +60,10 @@ func (p *Partner) validate() error {
 		return fmt.Errorf("id %q: %w", p.ID, slots.ErrName)
 	case len(p.Country) != 2 || strings.Trim(p.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
 		return fmt.Errorf("country %q: want two capital letters", p.Country)
+	case p.Border != "" && !p.Abroad():
+		return fmt.Errorf("border %q: none is crossed to %s", p.Border, Home)
+	case slices.Contains(shared(), p.Border):
+		return fmt.Errorf("border %q: is no border, but what data is used for", p.Border)
 	case len(p.Purposes) == 0:
 		return errors.New("has no purpose")
 	case p.Current.IsZero():

@@ -33,6 +33,10 @@ func TestPartnersThatCannotBeServedAreRefused(t *testing.T) {
 		"border as a purpose": func(p *affiliate.Partner) { p.Purposes = []events.Purpose{"cross-border"} },
 		"purpose twice":       func(p *affiliate.Partner) { p.Purposes = []events.Purpose{"contractors", "contractors"} },
 		"no key":              func(p *affiliate.Partner) { p.Current = affiliate.Key{} },
+		"border at home":      func(p *affiliate.Partner) { p.Border = "cross-border" },
+		"border is no border": func(p *affiliate.Partner) { p.Country, p.Border = "NO", "contractors" },
+		"border of no policy": func(p *affiliate.Partner) { p.Country, p.Border = "NO", "cross-border-nordkino" },
+		"border no consent":   func(p *affiliate.Partner) { p.Country, p.Border = "NO", "legal" },
 		"rotated to itself":   func(p *affiliate.Partner) { p.Previous = p.Current },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,6 +69,7 @@ partners:
       previous: {env: ACME_OLD_KEY}
   - id: overseas
     country: DE
+    border: cross-border-overseas
     purposes: [partner-contracts]
     keys:
       current: {env: OVERSEAS_KEY}
@@ -85,7 +90,7 @@ func TestPartnersAreLoadedWithTheirKeys(t *testing.T) {
 			ID: "acme-ads", Country: "KZ", Purposes: []events.Purpose{"contractors", "partner-contracts"},
 			Current: key(t, 1), Previous: key(t, 2),
 		},
-		{ID: "overseas", Country: "DE", Purposes: []events.Purpose{"partner-contracts"}, Current: key(t, 3)},
+		{ID: "overseas", Country: "DE", Border: "cross-border-overseas", Purposes: []events.Purpose{"partner-contracts"}, Current: key(t, 3)},
 	}, got)
 	require.False(t, got[0].Abroad())
 	require.True(t, got[1].Abroad())
