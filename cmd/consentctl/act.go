@@ -66,6 +66,9 @@ func (s *session) recorder(f *actFlags) (*audit.Recorder, error) {
 		}
 		operator = me.Username
 	}
+	if err := s.hasRecord(); err != nil {
+		return nil, err
+	}
 	producer, err := s.Producer()
 	if err != nil {
 		return nil, err
@@ -74,6 +77,23 @@ func (s *session) recorder(f *actFlags) (*audit.Recorder, error) {
 		Publisher: producer, Topic: s.Topics.Audit,
 		Who: audit.Who{Operator: operator, Reason: f.reason, Context: s.place.name},
 	}, nil
+}
+
+// hasRecord refuses at once where there is no record to write to: a producer
+// would go on looking for the topic.
+func (s *session) hasRecord() error {
+	admin, err := s.Admin()
+	if err != nil {
+		return err
+	}
+	n, err := admin.Partitions(s.Context(), s.Topics.Audit)
+	if err == nil && n == 0 {
+		err = errors.New("is not there; create-topics.sh makes it")
+	}
+	if err != nil {
+		return exit.Refuse("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)
+	}
+	return nil
 }
 
 // confirm refuses unless the protected context that would be changed was named:
