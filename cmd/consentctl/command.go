@@ -1,5 +1,10 @@
 package main
 
+// A command is a file of its own: a function newX(p) that returns p.reading(…) or
+// p.acting(…), and is named in newRoot. What it does stands in
+// internal/oncall/x, as a function of the cluster that returns an
+// [output.Result]; the file here holds flags and wiring alone.
+
 import (
 	"context"
 
