@@ -33,6 +33,7 @@ func TestRetentionCoversWhatTheLawAsks(t *testing.T) {
 	for name, atLeast := range map[string]time.Duration{
 		deploy.EventsTopic:   3 * year, // clause 2.5
 		deploy.ReceiptsTopic: 3 * year,
+		deploy.AuditTopic:    3 * year,
 		deploy.ParkedTopic:   90 * 24 * time.Hour,
 	} {
 		topic := topic(t, name)
@@ -54,6 +55,7 @@ func TestServicesFollowTheTopicsThatAreDeployed(t *testing.T) {
 	require.Equal(t, deploy.EventsTopic, is.Events)
 	require.Equal(t, deploy.ParkedTopic, is.Parked)
 	require.Equal(t, deploy.ReceiptsTopic, is.Receipts)
+	require.Equal(t, deploy.AuditTopic, is.Audit)
 }
 
 func TestFewerBrokersMeanFewerReplicas(t *testing.T) {

@@ -2,56 +2,52 @@
 //
 //	consentctl policy lint    POLICY.yaml...
 //	consentctl policy diff    OLD.yaml NEW.yaml --brokers kafka:9092
-//	consentctl policy publish POLICY.yaml --brokers kafka:9092 --apply
+//	consentctl policy publish POLICY.yaml --context prod --apply --confirm prod --reason "clause 2.2"
+//	consentctl audit list     --context prod
 //
 // What would change something shows its plan, and acts with --apply. Results go
-// to standard output, as text or with -o json; everything else to standard error.
-// It exits with 0 when all is well, 1 when it failed, 2 when it was called
-// wrongly and 3 when it found what it was to look for.
+// to standard output, in the form that --output names; everything else to
+// standard error. docs/operations.md lists the commands and the exit codes.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
-)
 
-// The exit codes.
-const (
-	exitOK       = 0
-	exitFailed   = 1
-	exitUsage    = 2
-	exitFindings = 3
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one kills
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	logging.Disable()            // go-redis': what it would say comes back as errors
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is main without the process.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{environ: environ}
 	root := newRoot(p)
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errFindings): // they are in the result
-		return exitFindings
+	if err != nil && !p.begun {
+		err = &exit.UsageError{Err: err}
 	}
-	fmt.Fprintln(stderr, "consentctl:", err)
-	if !p.begun || errors.As(err, &usage) {
-		return exitUsage
+	code := exit.Code(err)
+	if code == exit.Interrupted && ctx.Err() == nil {
+		code = exit.Failed // no signal: something else was cancelled
 	}
-	return exitFailed
+	if err != nil && code != exit.Findings { // which are in the result
+		fmt.Fprintln(stderr, "consentctl:", err)
+	}
+	return code
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 const seedFile = "../../events/policy/seed.yaml"
@@ -21,7 +22,7 @@ const seedFile = "../../events/policy/seed.yaml"
 func ctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	code = run(t.Context(), args, nil, &out, &errs)
+	code = run(t.Context(), args, nil, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -64,7 +65,7 @@ func TestWrongCallsAreTold(t *testing.T) {
 		`unknown command "print"`:         {"policy", "print"},
 		"requires at least 1 arg":         {"policy", "lint"},
 		"accepts 2 arg(s)":                {"policy", "diff", "one"},
-		`"xml" is none of text, json`:     {"policy", "lint", seedFile, "-o", "xml"},
+		`"xml" is none of table, json`:    {"policy", "lint", seedFile, "-o", "xml"},
 		"flag --aply is unknown":          {"policy", "publish", seedFile, "--aply"},
 		"kafka.brokers: not set":          {"policy", "publish", seedFile},
 		`kafka.brokers: "x" is not host`:  {"policy", "publish", seedFile, "--brokers", "x"},
@@ -72,7 +73,7 @@ func TestWrongCallsAreTold(t *testing.T) {
 		"configuration:\nkafka.brokers: ": {"policy", "diff", seedFile, write(t, `"2026-11"`, `"2026-12"`), "--count"},
 	} {
 		code, out, errs := ctl(t, args...)
-		require.Equal(t, exitUsage, code, args)
+		require.Equal(t, exit.Usage, code, args)
 		require.Contains(t, errs, want)
 		require.Empty(t, out)
 	}
@@ -87,7 +88,7 @@ func TestFailuresAreNoUsage(t *testing.T) {
 		"topic consent.policies.v1: ":           {"policy", "publish", seedFile, "--brokers", "127.0.0.1:1"},
 	} {
 		code, out, errs := ctl(t, args...)
-		require.Equal(t, exitFailed, code, args)
+		require.Equal(t, exit.Failed, code, args)
 		require.Contains(t, errs, want)
 		require.Empty(t, out)
 	}

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
-	"github.com/kelisim/kelisim/events/stream"
 )
 
 func newPolicy(p *program) *cobra.Command {
@@ -63,24 +59,6 @@ func mustCatalogue(file string) (*policy.Catalogue, error) {
 		err = fmt.Errorf("%s:\n%w", file, faults)
 	}
 	return c, err
-}
-
-// published reads every version that the log holds.
-func (k *cluster) published(ctx context.Context) (*policy.Book, error) {
-	book := new(policy.Book)
-	err := k.read(ctx, k.topics.Policies, func(record *stream.Record) error {
-		var e events.Event
-		if err := (cloudevent.Decoder{}).DecodePolicy(record, &e); err != nil {
-			return err
-		}
-		c, err := policy.FromEvent(&e)
-		if err != nil {
-			return err
-		}
-		book, err = book.With(c)
-		return err
-	})
-	return book, err
 }
 
 // newest returns the last published version, nil when there is none.

@@ -27,26 +27,28 @@ func newPolicyDiff(p *program) *cobra.Command {
 			"people whose standing grant the new version no longer covers. It keeps one state for each person in memory.",
 		Args: cobra.ExactArgs(2),
 	}
+	fault := addSettings(c)
 	c.RunE = func(c *cobra.Command, files []string) error {
+		if fault != nil {
+			return fault
+		}
 		report, book, err := diff(files[0], files[1])
 		if err != nil {
 			return err
 		}
 		if count || c.Flags().Changed(brokersSetting) {
-			log, err := p.connect(c)
+			s, err := p.open(c)
 			if err != nil {
 				return err
 			}
-			if report.Questions, err = log.census(c.Context(), book, report.Old, report.New); err != nil {
+			defer func() { _ = s.Close() }() // it wrote nothing
+			if report.Questions, err = s.census(c.Context(), book, report.Old, report.New); err != nil {
 				return err
 			}
 		}
-		return p.print(c.OutOrStdout(), report)
+		return p.print(c, report)
 	}
 	c.Flags().BoolVar(&count, "count", false, "count the people for whom the new version opens a question")
-	if err := addSettings(c); err != nil {
-		c.RunE = func(*cobra.Command, []string) error { return err }
-	}
 	return c
 }
 
@@ -91,30 +93,24 @@ func diff(oldFile, newFile string) (diffReport, *policy.Book, error) {
 	}, book, nil
 }
 
-// progressEvery is after how many events a long count says that it goes on: a
-// few seconds' work.
-const progressEvery = 1_000_000
-
 // census folds the log and counts. The versions of the book and the published
 // ones together say what grants were given under.
-func (k *cluster) census(ctx context.Context, book *policy.Book, old, next events.PolicyVersion) (*census, error) {
-	known, err := k.published(ctx)
+func (s *session) census(ctx context.Context, book *policy.Book, old, next events.PolicyVersion) (*census, error) {
+	known, err := s.Book(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range known.Versions() {
 		if book, err = book.With(c); err != nil {
-			return nil, fmt.Errorf("topic %s holds another one than the file: %w", k.topics.Policies, err)
+			return nil, fmt.Errorf("topic %s holds another one than the file: %w", s.Topics.Policies, err)
 		}
 	}
 	people, decoder := policy.NewCensus(book, old, next), cloudevent.Decoder{Rules: book.Rules()}
-	out, read := new(census), 0
-	err = k.read(ctx, k.topics.Events, func(record *stream.Record) error {
-		if read++; read%progressEvery == 0 {
-			k.kafka.Logger.Info("counting", "events", read)
-		}
+	out, shown := new(census), s.progress("census", "events")
+	defer shown.Done()
+	err = s.ReadShown(ctx, s.Topics.Events, shown, func(record *stream.Record) error {
 		e := events.Event{Logged: events.Stamp{
-			Position: events.Position{Generation: k.generation, Partition: record.Partition, Offset: record.Offset},
+			Position: events.Position{Generation: s.Generation, Partition: record.Partition, Offset: record.Offset},
 			Appended: events.Millis(record.Time),
 		}}
 		if decoder.Decode(record, &e) != nil {
@@ -128,7 +124,8 @@ func (k *cluster) census(ctx context.Context, book *policy.Book, old, next event
 	return out, err
 }
 
-func (r diffReport) text(w io.Writer) {
+// Text implements [output.Result].
+func (r diffReport) Text(w io.Writer) {
 	fmt.Fprintf(w, "policy %s, from version %s to %s\n", r.Policy, r.Old, r.New)
 	for _, c := range r.Changes {
 		fmt.Fprintln(w, "  "+c.String())

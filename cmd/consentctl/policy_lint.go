@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 func newPolicyLint(p *program) *cobra.Command {
@@ -22,11 +23,11 @@ func newPolicyLint(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := p.print(c.OutOrStdout(), report); err != nil {
+			if err := p.print(c, report); err != nil {
 				return err
 			}
 			if len(report.Faults) > 0 {
-				return errFindings
+				return exit.ErrFindings
 			}
 			return nil
 		},
@@ -71,7 +72,8 @@ func lint(files []string) (lintReport, error) {
 	return report, nil
 }
 
-func (r lintReport) text(w io.Writer) {
+// Text implements [output.Result].
+func (r lintReport) Text(w io.Writer) {
 	for _, e := range r.Fine {
 		fmt.Fprintf(w, "%s: fine: policy %s, version %s, %d purposes, %s\n", e.File, e.Policy, e.Version, e.Purposes, e.Hash)
 	}

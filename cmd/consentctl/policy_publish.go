@@ -11,15 +11,14 @@ import (
 
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
-	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/output"
 )
 
 // unknownBIN is the seed's: the policy's text names none, but every grant must
 // (Law on Personal Data, Art. 8(4)).
 const unknownBIN = "000000000000"
-
-// closeTimeout bounds the end of a producer whose publication has settled.
-const closeTimeout = 5 * time.Second
 
 // What publishing comes to.
 const (
@@ -30,7 +29,6 @@ const (
 )
 
 func newPolicyPublish(p *program) *cobra.Command {
-	var apply bool
 	var source string
 	c := &cobra.Command{
 		Use:   "publish FILE",
@@ -40,29 +38,30 @@ func newPolicyPublish(p *program) *cobra.Command {
 			"with another content it is refused, and so is what \"lint\" finds against the published versions (exit code 3).",
 		Args: cobra.ExactArgs(1),
 	}
-	c.RunE = func(c *cobra.Command, files []string) error {
-		log, err := p.connect(c)
-		if err != nil {
-			return err
-		}
-		report, err := log.publish(c.Context(), files[0], source, apply)
-		if err != nil {
-			return err
-		}
-		if err := p.print(c.OutOrStdout(), report); err != nil {
-			return err
-		}
-		if report.State == stateFaulty {
-			return errFindings
-		}
-		return nil
-	}
-	c.Flags().BoolVar(&apply, "apply", false, "publish it; without, show the plan")
 	c.Flags().StringVar(&source, "source", "/consentctl", "who publishes, as a CloudEvents source")
-	if err := addSettings(c); err != nil {
-		c.RunE = func(*cobra.Command, []string) error { return err }
-	}
-	return c
+	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, files []string) (output.Result, error) {
+		report, version, err := s.planPublication(ctx, files[0])
+		switch {
+		case err != nil:
+			return nil, err
+		case report.State == stateFaulty:
+			return report, exit.ErrFindings
+		case report.State == stateKnown:
+			return report, nil
+		}
+		err = actor.Do(ctx, audit.Act{Command: "policy publish", Plan: report}, func(ctx context.Context) (string, error) {
+			offset, err := s.publishVersion(ctx, version, source)
+			if err != nil {
+				return "", err
+			}
+			report.State, report.Offset = stateDone, &offset
+			return fmt.Sprintf("version %s at offset %d of %s", report.Version, offset, report.Topic), nil
+		})
+		if err != nil && report.State != stateDone {
+			return nil, err
+		}
+		return report, err
+	})
 }
 
 type publishReport struct {
@@ -74,51 +73,44 @@ type publishReport struct {
 	Faults  []fault         `json:"faults,omitempty"`
 }
 
-// publish reads, checks, shows, and publishes if it is to.
-func (k *cluster) publish(ctx context.Context, file, source string, apply bool) (publishReport, error) {
-	report := publishReport{State: stateFaulty, Topic: k.topics.Policies, edition: edition{File: file}}
+// planPublication reads, checks and compares. It returns what is to be published.
+func (s *session) planPublication(ctx context.Context, file string) (*publishReport, *policy.Catalogue, error) {
+	report := &publishReport{State: stateFaulty, Topic: s.Topics.Policies, edition: edition{File: file}}
 	c, faults, err := readCatalogue(file)
 	if err != nil || len(faults) > 0 {
 		report.Faults = faultsOf(file, faults)
-		return report, err
+		return report, nil, err
 	}
 	report.edition = editionOf(file, c)
-	book, err := k.published(ctx)
+	book, err := s.Book(ctx)
 	if err != nil {
-		return report, err
+		return nil, nil, err
 	}
 	with, err := book.With(c)
 	switch {
 	case errors.Is(err, policy.ErrRepublished):
-		return report, fmt.Errorf("refused: %w", err)
+		return nil, nil, exit.Refuse("%w", err)
 	case err == nil && with == book:
 		report.State = stateKnown
-		return report, nil
+		return report, c, nil
 	}
 	if faults = policy.Lint(book, c); c.Operator.BIN == unknownBIN {
 		faults = append(faults, policy.Fault{Field: "operator.bin", Cause: errors.New("is the seed's, which stands for not known")})
 	}
 	if len(faults) > 0 {
 		report.Faults = faultsOf(file, faults)
-		return report, nil
+		return report, nil, nil
 	}
 	if last := newest(book); last != nil {
 		report.Changes = policy.Diff(last, c)
 	}
-	if report.State = statePlanned; !apply {
-		return report, nil
-	}
-	offset, err := k.append(ctx, c, source)
-	if err != nil {
-		return report, err
-	}
-	report.State, report.Offset = stateDone, &offset
-	return report, nil
+	report.State = statePlanned
+	return report, c, nil
 }
 
-// append writes the version and reads the topic once more: two people may have
-// published at once, and only the log knows who was first.
-func (k *cluster) append(ctx context.Context, c *policy.Catalogue, source string) (offset int64, err error) {
+// publishVersion writes the version and reads the topic once more: two people may
+// have published at once, and only the log knows who was first.
+func (s *session) publishVersion(ctx context.Context, c *policy.Catalogue, source string) (offset int64, err error) {
 	e, err := c.Event(source, time.Now())
 	if err != nil {
 		return 0, err
@@ -127,27 +119,23 @@ func (k *cluster) append(ctx context.Context, c *policy.Catalogue, source string
 	if err != nil {
 		return 0, err
 	}
-	producer, err := stream.NewProducer(stream.ProducerConfig{Config: k.kafka})
+	producer, err := s.Producer()
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		err = errors.Join(err, producer.Close(ctx))
-	}()
-	message.Topic = k.topics.Policies
+	message.Topic = s.Topics.Policies
 	ack, err := producer.Publish(ctx, message)
 	if err != nil {
 		return 0, fmt.Errorf("publish %s: %w", c, err)
 	}
-	if _, err := k.published(ctx); err != nil {
+	if _, err := s.Book(ctx); err != nil {
 		return 0, fmt.Errorf("published %s at offset %d, but the versions no longer fit together: %w", c, ack.Offset, err)
 	}
 	return ack.Offset, nil
 }
 
-func (r publishReport) text(w io.Writer) {
+// Text implements [output.Result].
+func (r *publishReport) Text(w io.Writer) {
 	for _, f := range r.Faults {
 		fmt.Fprintln(w, f)
 	}

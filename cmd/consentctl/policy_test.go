@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,22 +15,24 @@ import (
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestLintNamesFileFieldAndCause(t *testing.T) {
 	code, out, _ := ctl(t, "policy", "lint", seedFile)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, exit.OK, code)
 	require.Contains(t, out, seedFile+": fine: policy aitu, version 2026-11, 13 purposes, sha256:")
 
 	faulty := write(t, ", ru: Опросы", "", "basis: law", "basis: interest")
 	code, out, _ = ctl(t, "policy", "lint", faulty)
-	require.Equal(t, exitFindings, code)
+	require.Equal(t, exit.Findings, code)
 	require.Contains(t, out, faulty+": purposes[surveys].labels.ru: missing\n")
 	require.Contains(t, out, faulty+": purposes[legal].basis: basis \"interest\" is unknown\n")
 
 	code, out, _ = ctl(t, "policy", "lint", "-o", "json", faulty, seedFile)
-	require.Equal(t, exitFindings, code)
+	require.Equal(t, exit.Findings, code)
 	var report lintReport
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Contains(t, report.Faults, fault{faulty, "purposes[surveys].labels.ru", "missing"})
@@ -39,31 +42,31 @@ func TestLintNamesFileFieldAndCause(t *testing.T) {
 func TestLintHoldsAHistoryTogether(t *testing.T) {
 	first, second := firstVersion(t), secondVersion(t)
 	code, out, _ := ctl(t, "policy", "lint", first, second)
-	require.Equal(t, exitOK, code, out)
+	require.Equal(t, exit.OK, code, out)
 	code, out, _ = ctl(t, "policy", "lint", second, first)
-	require.Equal(t, exitFindings, code)
+	require.Equal(t, exit.Findings, code)
 	require.Contains(t, out, first+": publishedon: 2026-11-01 stands before version 2027-01")
 
 	silent := secondVersion(t, "coveredfrom: 2027-01", "coveredfrom: 2026-11")
 	code, out, _ = ctl(t, "policy", "lint", first, silent)
-	require.Equal(t, exitFindings, code)
+	require.Equal(t, exit.Findings, code)
 	require.Contains(t, out, silent+": purposes[surveys].coveredfrom: version 2026-11 covers less (new recipient universities): want 2027-01")
 }
 
 func TestDiffSaysWhatWidensAndWhatIsAskedAgain(t *testing.T) {
 	code, out, _ := ctl(t, "policy", "diff", firstVersion(t), secondVersion(t))
-	require.Equal(t, exitOK, code)
+	require.Equal(t, exit.OK, code)
 	require.Equal(t, "policy aitu, from version 2026-11 to 2027-01\n  surveys widens: new recipient universities\nasks again for: surveys\n", out)
 
 	code, out, _ = ctl(t, "policy", "diff", firstVersion(t), secondVersion(t), "-o", "json")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, exit.OK, code)
 	require.JSONEq(t, `{"policy": "aitu", "old": "2026-11", "new": "2027-01", "askagain": ["surveys"],
 		"changes": [{"purpose": "surveys", "kind": "widens", "what": "new recipient universities"}]}`, out)
 }
 
 // log is the topics of one test.
 type log struct {
-	*cluster
+	*session
 	flags []string
 }
 
@@ -77,10 +80,15 @@ func newLog(t *testing.T) *log {
 			"message.timestamp.type": spec.Config["message.timestamp.type"], "cleanup.policy": spec.Config["cleanup.policy"],
 		}})
 	}
-	topics := daemon.Topics{Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic)}
+	topics := daemon.Topics{Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Audit: topic(deploy.AuditTopic)}
+	k, err := cluster.New(cluster.Config{Kafka: stream.Config{Brokers: []string{kafka.Addr()}}, Topics: topics})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, k.Close()) })
 	return &log{
-		cluster: &cluster{kafka: stream.Config{Brokers: []string{kafka.Addr()}}, topics: topics, generation: layout.Generation},
-		flags:   []string{"--brokers", kafka.Addr(), "--topics-events", topics.Events, "--topics-policies", topics.Policies},
+		session: &session{Cluster: k},
+		flags: []string{
+			"--brokers", kafka.Addr(), "--topics-events", topics.Events, "--topics-policies", topics.Policies, "--topics-audit", topics.Audit,
+		},
 	}
 }
 
@@ -94,17 +102,20 @@ func must[T any](v T, err error) T {
 // ctl runs a policy command against the log.
 func (l *log) ctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	if slices.Contains(args, "--apply") {
+		args = append(args, "--reason", "a test")
+	}
 	return ctl(t, append(append([]string{"policy"}, args...), l.flags...)...)
 }
 
 func (l *log) versions(t *testing.T) (names []events.PolicyVersion, records int) {
 	t.Helper()
-	book, err := l.published(t.Context())
+	book, err := l.Book(t.Context())
 	require.NoError(t, err)
 	for _, c := range book.Versions() {
 		names = append(names, c.Version)
 	}
-	require.NoError(t, l.read(t.Context(), l.topics.Policies, func(*stream.Record) error {
+	require.NoError(t, l.Read(t.Context(), l.Topics.Policies, func(*stream.Record) error {
 		records++
 		return nil
 	}))
@@ -115,25 +126,25 @@ func TestPublishIsPlannedThenDoneOnce(t *testing.T) {
 	l := newLog(t)
 	first, second := firstVersion(t), secondVersion(t)
 	code, out, errs := l.ctl(t, "publish", first)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 	require.Contains(t, out, "would publish policy aitu, version 2026-11, 13 purposes, sha256:")
 	names, _ := l.versions(t)
 	require.Empty(t, names, "the plan writes nothing")
 
 	code, out, errs = l.ctl(t, "publish", first, "--apply")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 	require.Contains(t, out, "published policy aitu, version 2026-11, 13 purposes, sha256:")
 	require.Contains(t, out, " at offset 0\n")
 
 	code, out, _ = l.ctl(t, "publish", first, "--apply")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, exit.OK, code)
 	require.Contains(t, out, "nothing to do: policy aitu, version 2026-11")
 	names, records := l.versions(t)
 	require.Equal(t, []events.PolicyVersion{"2026-11"}, names)
 	require.Equal(t, 1, records)
 
 	code, out, _ = l.ctl(t, "publish", second, "--apply", "-o", "json")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, exit.OK, code)
 	var report struct {
 		State, File string
 		Offset      int
@@ -151,13 +162,13 @@ func TestPublishIsPlannedThenDoneOnce(t *testing.T) {
 func TestPublishRefusesWhatDoesNotFit(t *testing.T) {
 	l := newLog(t)
 	code, out, _ := l.ctl(t, "publish", seedFile, "--apply")
-	require.Equal(t, exitFindings, code)
+	require.Equal(t, exit.Findings, code)
 	require.Contains(t, out, seedFile+": operator.bin: is the seed's")
 	code, _, errs := l.ctl(t, "publish", firstVersion(t), "--apply")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 
 	code, out, errs = l.ctl(t, "publish", firstVersion(t, "P3Y", "P4Y"), "--apply")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, exit.Refused, code)
 	require.Empty(t, out)
 	require.Contains(t, errs, "refused: policy aitu, version 2026-11: published before with another content: sha256:")
 
@@ -168,7 +179,7 @@ func TestPublishRefusesWhatDoesNotFit(t *testing.T) {
 		"residency: \"RU\" is not KZ": secondVersion(t, "residency: KZ", "residency: RU"),
 	} {
 		code, out, _ = l.ctl(t, "publish", file, "--apply")
-		require.Equal(t, exitFindings, code)
+		require.Equal(t, exit.Findings, code)
 		require.Contains(t, out, file+": ")
 		require.Contains(t, out, want)
 	}
@@ -179,13 +190,13 @@ func TestPublishRefusesWhatDoesNotFit(t *testing.T) {
 // Two who publish at once both find the version free: the later one is told.
 func TestPublishingAtOnceIsNoticed(t *testing.T) {
 	l := newLog(t)
-	_, err := l.append(t.Context(), parse(t, firstVersion(t)), "/test")
+	_, err := l.publishVersion(t.Context(), parse(t, firstVersion(t)), "/test")
 	require.NoError(t, err)
-	_, err = l.append(t.Context(), parse(t, firstVersion(t, "P3Y", "P4Y")), "/test")
+	_, err = l.publishVersion(t.Context(), parse(t, firstVersion(t, "P3Y", "P4Y")), "/test")
 	require.ErrorIs(t, err, policy.ErrRepublished)
 	require.ErrorContains(t, err, "at offset 1, but the versions no longer fit together")
 	code, _, errs := l.ctl(t, "publish", secondVersion(t), "--apply")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, exit.Failed, code)
 	require.Contains(t, errs, "partition 0, offset 1")
 }
 
@@ -200,11 +211,11 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 	l := newLog(t)
 	first, second := firstVersion(t), secondVersion(t)
 	code, _, errs := l.ctl(t, "publish", first, "--apply")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 
 	rules := events.SeedRules()
 	encoder := cloudevent.Encoder{Rules: rules}
-	producer, err := stream.NewProducer(stream.ProducerConfig{Config: l.kafka})
+	producer, err := stream.NewProducer(stream.ProducerConfig{Config: l.Kafka})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, producer.Close(t.Context())) }()
 	publish := func(who string, kind events.Type, under events.PolicyVersion, purpose events.Purpose) {
@@ -215,7 +226,7 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte("{}"),
 		})
 		require.NoError(t, err)
-		m.Topic = l.topics.Events
+		m.Topic = l.Topics.Events
 		_, err = producer.Publish(t.Context(), m)
 		require.NoError(t, err)
 	}
@@ -226,19 +237,19 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 		publish(fmt.Sprintf("gone-%d", i), events.Withdrawn, "", "surveys")
 	}
 	publish("ahead", events.Granted, "2027-01", "surveys")
-	_, err = producer.Publish(t.Context(), stream.Message{Topic: l.topics.Events, Partition: 3, Key: []byte("x"), Value: []byte("no event")})
+	_, err = producer.Publish(t.Context(), stream.Message{Topic: l.Topics.Events, Partition: 3, Key: []byte("x"), Value: []byte("no event")})
 	require.NoError(t, err)
 
 	code, out, errs := l.ctl(t, "diff", first, second)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 	require.Contains(t, out, "opens a question for 20 of 61 people\n  surveys: 20\n  not counted: 1 events that cannot be read\n")
 	code, out, errs = l.ctl(t, "diff", first, second, "-o", "json")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, exit.OK, code, errs)
 	require.Contains(t, out, `"asked": 20`)
 
 	other := firstVersion(t, "P3Y", "P4Y")
 	code, _, errs = l.ctl(t, "diff", other, second)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, exit.Failed, code)
 	require.Contains(t, errs, "holds another one than the file")
 	require.NoError(t, os.Remove(other))
 }

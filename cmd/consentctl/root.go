@@ -1,31 +1,24 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/daemon/settings"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/output"
 )
 
 // program is what all commands share.
 type program struct {
-	environ []string
-	format  string
-	begun   bool // the arguments were right and the command runs
+	environ  []string
+	format   string
+	context  string // --context
+	contexts string // --contexts-file
+	begun    bool   // the arguments were right and the command runs
 }
-
-// errFindings ends a command that found what it was to look for.
-var errFindings = errors.New("findings")
-
-// usageError is a fault in how the program was called.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 func newRoot(p *program) *cobra.Command {
 	root := &cobra.Command{
@@ -35,16 +28,21 @@ func newRoot(p *program) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.PersistentFlags().StringVarP(&p.format, "output", "o", "text", "form of the result: text or json")
+	flags := root.PersistentFlags()
+	flags.StringVarP(&p.format, "output", "o", string(output.Table), "form of the result: table, json, jsonl or yaml")
+	flags.StringVar(&p.context, "context", "", "context to work in ("+contextEnv+")")
+	flags.StringVar(&p.contexts, "contexts-file", "", "file of the contexts ("+contextsEnv+")")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(output.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("context", p.completeContexts)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if p.format != "text" && p.format != "json" {
-			return fmt.Errorf("--output: %q is none of text, json", p.format)
+		if err := output.Format(p.format).Check(); err != nil {
+			return fmt.Errorf("--output: %w", err)
 		}
 		p.begun = true
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
-	root.AddCommand(newPolicy(p))
+	root.AddCommand(newContext(p), newAudit(p), newPolicy(p))
 	return root
 }
 
@@ -52,26 +50,13 @@ func newRoot(p *program) *cobra.Command {
 // of theirs.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return usageError{fmt.Errorf("%s: which command? See --help", c.CommandPath())}
+		return exit.Misused("%s: which command? See --help", c.CommandPath())
 	}}
 	c.AddCommand(commands...)
 	return c
 }
 
-// result is what a command has to say: as text for people, and through its JSON
-// form for programs.
-type result interface {
-	text(w io.Writer)
-}
-
 // print writes the result as asked for.
-func (p *program) print(w io.Writer, r result) error {
-	if p.format == "text" {
-		r.text(w)
-		return nil
-	}
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	return out.Encode(r)
+func (p *program) print(c *cobra.Command, r output.Result) error {
+	return output.Format(p.format).Print(c.OutOrStdout(), r)
 }

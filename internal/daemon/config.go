@@ -56,6 +56,7 @@ type Topics struct {
 	Policies   string `key:"policies" help:"topic of the published policy versions"`
 	Parked     string `key:"parked" help:"topic for what could not be applied"`
 	Receipts   string `key:"receipts" help:"topic of the proofs that a range was applied"`
+	Audit      string `key:"audit" help:"topic of what operators did; consentctl only"`
 	Generation int    `key:"generation" help:"generation of the events topic; 0 is that of deploy/topics.yaml at the time of the build"`
 }
 
@@ -114,6 +115,7 @@ func Defaults() Config {
 		Kafka: Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
 		Topics: Topics{
 			Events: "consent.events.v1", Policies: "consent.policies.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1",
+			Audit: "consent.audit.v1",
 		},
 		Redis:    Redis{Mode: RedisSingle},
 		Cache:    Cache{Memory: 1_000_000},

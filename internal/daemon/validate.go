@@ -33,7 +33,7 @@ const maxBudget = 5 * time.Minute
 func (c Config) Validate() error {
 	return errors.Join(
 		c.ValidateLog(),
-		c.Redis.validate(),
+		c.ValidateCache(),
 		atLeast("cache.buckets", c.Cache.Buckets, 0),
 		atLeast("cache.memory", c.Cache.Memory, 1),
 		c.Admin.validate(),
@@ -51,6 +51,9 @@ func (c Config) ValidateLog() error {
 	)
 }
 
+// ValidateCache says what is wrong with the way to the cache.
+func (c Config) ValidateCache() error { return c.Redis.validate() }
+
 func (k Kafka) validate() error {
 	return errors.Join(
 		addresses("kafka.brokers", k.Brokers),
@@ -64,6 +67,7 @@ func (t Topics) validate() error {
 	faults := []error{atLeast("topics.generation", t.Generation, 0)}
 	for key, name := range map[string]string{
 		"topics.events": t.Events, "topics.policies": t.Policies, "topics.parked": t.Parked, "topics.receipts": t.Receipts,
+		"topics.audit": t.Audit,
 	} {
 		if name == "" {
 			faults = append(faults, fmt.Errorf("%s: not set", key))

@@ -49,6 +49,14 @@ var table = []place{
 	{pkg: "internal/daemon/..."},
 	{pkg: "internal/synthetic/...", ours: []string{"events"}},
 	{pkg: "internal/simulation/...", ours: []string{"events"}},
+	// What consentctl does, one package for each thing; cmd wires it. The cluster opens the clients for all of them.
+	{pkg: "internal/oncall/cluster", ours: []string{
+		"events", "events/stream", "events/cloudevent", "events/policy", "deploy", "internal/cache", "internal/daemon", "internal/oncall/progress",
+	}, libs: []string{goRedis}},
+	{pkg: "internal/oncall/...", ours: []string{
+		"events", "events/stream", "events/cekafka", "events/cloudevent", "events/policy", "schemas", "deploy", "consumers", "guard",
+		"internal/cache", "internal/daemon", "internal/daemon/settings", "internal/synthetic",
+	}},
 	{pkg: "cmd/...", ours: []string{"..."}, libs: []string{goRedis}},
 }
 

@@ -71,7 +71,7 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 
 // Connect makes a client of the configured Redis, which the platform closes.
 func (p *Platform) Connect() (redis.UniversalClient, error) {
-	client, err := connectRedis(p.Config.Redis)
+	client, err := ConnectRedis(p.Config.Redis)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 )
 
-// connectRedis makes a client of the configured Redis; it opens no connection.
-// It reads the files that the configuration names.
-func connectRedis(c daemon.Redis) (redis.UniversalClient, error) {
+// ConnectRedis makes a client of the configured Redis; it opens no connection.
+// It reads the files that the configuration names. The caller closes the client.
+func ConnectRedis(c daemon.Redis) (redis.UniversalClient, error) {
 	secure, err := redisTLS(c.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("redis.tls: %w", err)

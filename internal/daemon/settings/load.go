@@ -28,13 +28,26 @@ type Loaded struct {
 // fault that was found: unknown keys and variables with the nearest known one,
 // secrets in the file, values of the wrong type.
 func Load[T any](defaults T, flags *pflag.FlagSet, environ []string) (T, *Loaded, error) {
+	return LoadOver(Base{}, defaults, flags, environ)
+}
+
+// Base is a layer of settings between the defaults and the file: what the place
+// that a person works at brings along. It is one of the two, or empty.
+type Base struct {
+	Name   string         // for people: "context prod"
+	File   string         // a YAML file, as --config takes it
+	Values map[string]any // or its content
+}
+
+// LoadOver is [Load] with a base.
+func LoadOver[T any](base Base, defaults T, flags *pflag.FlagSet, environ []string) (T, *Loaded, error) {
 	all, err := List(defaults)
 	if err != nil {
 		return defaults, nil, err
 	}
 	l := &Loaded{all: all, origin: make(map[string]string)}
 	merged := koanf.New(".")
-	err = errors.Join(l.readFile(merged, flags, environ), l.readEnv(merged, environ), l.readFlags(merged, flags))
+	err = errors.Join(l.readBase(merged, base), l.readFile(merged, configPath(flags, environ), ""), l.readEnv(merged, environ), l.readFlags(merged, flags))
 	out := reflect.ValueOf(&defaults).Elem()
 	for _, s := range all {
 		if !merged.Exists(s.Key) {
@@ -56,15 +69,30 @@ func (l *Loaded) Origin(key string) string {
 	return "default"
 }
 
-func (l *Loaded) readFile(merged *koanf.Koanf, flags *pflag.FlagSet, environ []string) error {
-	path := configPath(flags, environ)
+func (l *Loaded) readBase(merged *koanf.Koanf, base Base) error {
+	if base.File != "" {
+		return l.readFile(merged, base.File, base.Name+", ")
+	}
+	layer := koanf.New(".")
+	if err := layer.Load(confmap.Provider(base.Values, "."), nil); err != nil {
+		return fmt.Errorf("%s: %w", base.Name, err)
+	}
+	return l.lay(merged, layer, base.Name)
+}
+
+func (l *Loaded) readFile(merged *koanf.Koanf, path, of string) error {
 	if path == "" {
 		return nil
 	}
 	layer := koanf.New(".")
 	if err := layer.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return fmt.Errorf("file %s: %w", path, err)
+		return fmt.Errorf("%sfile %s: %w", of, path, err)
 	}
+	return l.lay(merged, layer, of+"file "+path)
+}
+
+// lay lays what people wrote over what is there, and holds it to the settings.
+func (l *Loaded) lay(merged, layer *koanf.Koanf, from string) error {
 	var faults []error
 	known := make(map[string]any)
 	for key, value := range layer.All() {
@@ -72,16 +100,16 @@ func (l *Loaded) readFile(merged *koanf.Koanf, flags *pflag.FlagSet, environ []s
 		switch {
 		case value == nil || isEmptySection(value): // "redis:" with nothing behind it
 		case !ok:
-			faults = append(faults, fmt.Errorf("file %s: key %s is unknown; the nearest is %s", path, key, nearest(key, l.keys())))
+			faults = append(faults, fmt.Errorf("%s: key %s is unknown; the nearest is %s", from, key, nearest(key, l.keys())))
 		case s.Secret:
-			faults = append(faults, fmt.Errorf("file %s: %s is a secret and stays out of files that people read: give %s or the variable %s",
-				path, key, key+fileSuffix, s.Env()))
+			faults = append(faults, fmt.Errorf("%s: %s is a secret and stays out of files that people read: give %s or the variable %s",
+				from, key, key+fileSuffix, s.Env()))
 		default:
 			known[key] = value
 		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(append(faults, l.merge(merged, known, func(Setting) string { return "file " + path }))...)
+	return errors.Join(append(faults, l.merge(merged, known, func(Setting) string { return from }))...)
 }
 
 func configPath(flags *pflag.FlagSet, environ []string) string {

@@ -1,27 +1,41 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
 	"text/tabwriter"
 )
 
-// Print writes every setting of the configuration with its value and where that
-// comes from. Of a secret it says only whether it is set.
-func (l *Loaded) Print(w io.Writer, config any) error {
+// Value is one setting as people are shown it: of a secret only that it is set.
+type Value struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+// Values returns every setting of the configuration with its value and where
+// that comes from. Of a secret it says only whether it is set.
+func (l *Loaded) Values(config any) []Value {
 	v := reflect.ValueOf(config)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tFROM") // kept by the table until Flush
+	out := make([]Value, 0, len(l.all))
 	for _, s := range l.all {
 		value := show(v.FieldByIndex(s.index).Interface())
-		switch {
-		case value == "":
-			value = "-"
-		case s.Secret:
+		if s.Secret && value != "" {
 			value = "set"
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", s.Key, value, l.Origin(s.Key))
+		out = append(out, Value{s.Key, value, l.Origin(s.Key)})
+	}
+	return out
+}
+
+// Print writes the same as a table.
+func (l *Loaded) Print(w io.Writer, config any) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tFROM") // kept by the table until Flush
+	for _, v := range l.Values(config) {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", v.Key, cmp.Or(v.Value, "-"), v.From)
 	}
 	return table.Flush()
 }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/consumers/affiliate"
+	"github.com/kelisim/kelisim/consumers/marketing"
+	"github.com/kelisim/kelisim/consumers/targeting"
+	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testservice"
+)
+
+// bench is a whole small Kelisim for one test: topics, a Redis, and services that
+// are started when a test wants them.
+type bench struct {
+	*cluster.Cluster
+	contexts string // file; its current context, test, is the bench
+	kafka    *testenv.Broker
+	server   *testenv.RedisServer
+	client   *redis.Client
+	producer *stream.Producer
+	running  map[string]*testservice.Service
+	written  int64 // events
+}
+
+// environ is the environment of a program that works on the bench.
+func (b *bench) environ() []string {
+	return []string{contextsEnv + "=" + b.contexts, operatorEnv + "=aigerim"}
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{kafka: testenv.Kafka(t), server: testenv.Redis(t), running: make(map[string]*testservice.Service)}
+	b.client = b.server.Client(t)
+	layout := must(deploy.Topics())
+	topic := func(name string) string {
+		spec, err := layout.Topic(name)
+		require.NoError(t, err)
+		return b.kafka.Topic(t, testenv.TopicSpec{Name: name, Partitions: spec.Partitions, Config: map[string]string{
+			"message.timestamp.type": spec.Config["message.timestamp.type"], "cleanup.policy": spec.Config["cleanup.policy"],
+		}})
+	}
+	topics := daemon.Topics{
+		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Parked: topic(deploy.ParkedTopic),
+		Receipts: topic(deploy.ReceiptsTopic), Audit: topic(deploy.AuditTopic),
+	}
+	var err error
+	b.Cluster, err = cluster.New(cluster.Config{
+		Kafka: stream.Config{Brokers: []string{b.kafka.Addr()}}, Topics: topics,
+		Connect: func() (redis.UniversalClient, error) { return b.client, nil },
+	})
+	require.NoError(t, err)
+	b.producer, err = b.Producer()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for name := range b.running {
+			b.stop(t, name)
+		}
+		require.NoError(t, b.Close())
+	})
+	b.contexts = filepath.Join(t.TempDir(), "contexts.yaml")
+	require.NoError(t, os.WriteFile(b.contexts, fmt.Appendf(nil, `current: test
+contexts:
+  test:
+    settings:
+      kafka: {brokers: [%q]}
+      redis: {addrs: [%q]}
+      topics: {events: %s, policies: %s, parked: %s, receipts: %s, audit: %s}
+`, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.Parked, topics.Receipts, topics.Audit), 0o600))
+	return b
+}
+
+// ctl runs the program on the bench.
+func (b *bench) ctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return in(t, b.environ(), args...)
+}
+
+// start runs a service on the bench.
+func (b *bench) start(t testing.TB, name string) {
+	rules := events.SeedRules()
+	make := map[string]func() (consumers.Service, error){
+		marketing.Name: func() (consumers.Service, error) {
+			action, err := marketing.New(b.client, rules, nil)
+			return marketing.Service(action), err
+		},
+		targeting.Name: func() (consumers.Service, error) {
+			action, err := targeting.New(b.client, rules, nil)
+			return targeting.Service(action), err
+		},
+		affiliate.Name: func() (consumers.Service, error) {
+			action, err := affiliate.New(b.client, rules, nil, nil)
+			return affiliate.Service(action), err
+		},
+	}[name]
+	service, err := make()
+	require.NoError(t, err)
+	b.running[name] = testservice.Start(t, testservice.Config{
+		Service: service, Kafka: b.kafka.Addr(), Redis: b.client, Rules: rules, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
+		Topics: testservice.Topics{
+			Events: b.Topics.Events, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
+			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),
+		},
+	})
+}
+
+func (b *bench) stop(t testing.TB, name string) {
+	b.running[name].Stop(t)
+	delete(b.running, name)
+}
+
+// settle waits until every running service has applied what was published.
+func (b *bench) settle(t testing.TB) {
+	t.Helper()
+	for _, s := range b.running {
+		s.Wait(t, b.written)
+	}
+}
+
+// event makes an event that a person decided now.
+func event(who string, kind events.Type, purposes ...events.Purpose) *events.Event {
+	now := time.Now()
+	e := &events.Event{
+		ID: fmt.Sprint(who, "-", now.UnixNano()), Source: "/test", Type: kind, Subject: must(events.ParseSubject(who)),
+		Purposes: must(events.SeedRules().Set(purposes...)), Decided: events.MillisOf(now), Data: []byte("{}"),
+	}
+	if !kind.Restricts() {
+		e.Method, e.Policy, e.Evidence = events.ByPerson, "2026-11", "urn:test:evidence:1"
+	}
+	return e
+}
+
+// publish writes an event to the log and returns where it stands.
+func (b *bench) publish(t testing.TB, e *events.Event) events.Position {
+	t.Helper()
+	m, err := encoded(e)
+	require.NoError(t, err)
+	return b.append(t, m)
+}
+
+func encoded(e *events.Event) (stream.Message, error) {
+	return cloudevent.Encoder{Rules: events.SeedRules()}.Encode(e)
+}
+
+// append writes a record, whatever it holds, to the log.
+func (b *bench) append(t testing.TB, m stream.Message) events.Position {
+	t.Helper()
+	m.Topic = b.Topics.Events
+	ack, err := b.producer.Publish(t.Context(), m)
+	require.NoError(t, err)
+	b.written++
+	return events.Position{Generation: b.Generation, Partition: ack.Partition, Offset: ack.Offset}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl": main}) }
+
+// scriptCommands are what the scripts in testdata can do beside testscript's own
+// commands and consentctl itself:
+//
+//	exits CODE consentctl ARGS…     run it and want that exit code; stdout and stderr look at what it said
+//	start SERVICE, stop SERVICE     run a service on the bench
+//	grant WHO PURPOSE…              publish a grant, and likewise withdraw; each is applied by the running services behind it
+//	rubbish WHO                     publish what nobody can read about a person
+//	redis COMMAND ARGS…             do something to the caches by hand
+//
+// A file that needs others adds them in its init.
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"exits":    scriptExits,
+	"start":    func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).start(testingOf(ts), args[0]) },
+	"stop":     func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).stop(testingOf(ts), args[0]) },
+	"grant":    scriptDecision(events.Granted),
+	"withdraw": scriptDecision(events.Withdrawn),
+	"rubbish":  scriptRubbish,
+	"redis":    scriptRedis,
+}
+
+// TestScripts runs testdata/*.txtar, each on a bench of its own.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	require.NoError(t, err)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			b := newBench(t)
+			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: scriptCommands, Setup: func(env *testscript.Env) error {
+				env.Values["bench"], env.Values["testing"] = b, t
+				env.Vars = append(env.Vars, b.environ()...)
+				return nil
+			}})
+		})
+	}
+}
+
+func benchOf(ts *testscript.TestScript) *bench       { return ts.Value("bench").(*bench) }
+func testingOf(ts *testscript.TestScript) *testing.T { return ts.Value("testing").(*testing.T) }
+
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exited, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exited.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func scriptDecision(kind events.Type) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		purposes := make([]events.Purpose, len(args)-1)
+		for i, name := range args[1:] {
+			purposes[i] = events.Purpose(name)
+		}
+		at := benchOf(ts).publish(testingOf(ts), event(args[0], kind, purposes...))
+		benchOf(ts).settle(testingOf(ts))
+		ts.Setenv("position", at.String())
+	}
+}
+
+func scriptRubbish(ts *testscript.TestScript, _ bool, args []string) {
+	m := must(encoded(event(args[0], events.Granted, "promotion")))
+	m.Value = []byte("no JSON")
+	at := benchOf(ts).append(testingOf(ts), m)
+	benchOf(ts).settle(testingOf(ts))
+	ts.Setenv("position", at.String())
+}
+
+func scriptRedis(ts *testscript.TestScript, neg bool, args []string) {
+	command := make([]any, len(args))
+	for i, a := range args {
+		command[i] = a
+	}
+	v, err := benchOf(ts).client.Do(testingOf(ts).Context(), command...).Result()
+	if (err != nil) != neg {
+		ts.Fatalf("redis: %v", err)
+	}
+	fmt.Fprintln(ts.Stdout(), v)
+}

@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/progress"
+)
+
+// Read calls each with every record that a topic holds by now, in the order of
+// each partition. A record is valid during the call.
+func (k *Cluster) Read(ctx context.Context, topic string, each func(*stream.Record) error) error {
+	return k.ReadShown(ctx, topic, progress.None(), each)
+}
+
+// ReadShown does the same and shows how it goes on. It reads the named
+// partitions; none means all.
+func (k *Cluster) ReadShown(ctx context.Context, topic string, shown progress.Progress, each func(*stream.Record) error, partitions ...int32) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("topic %s: %w", topic, err)
+		}
+	}()
+	reader, err := k.Reader(topic)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	offsets, err := reader.Offsets(ctx, partitions...)
+	if err != nil {
+		return err
+	}
+	ranges, total := make(map[int32]stream.Range, len(offsets)), make(map[int32]int64, len(offsets))
+	for partition, o := range offsets {
+		if total[partition] = o.End - o.First; o.First < o.End {
+			ranges[partition] = stream.Range{From: o.First, To: o.End}
+		}
+	}
+	shown.Start(total)
+	defer shown.Done()
+	return reader.Read(ctx, ranges, func(b *stream.Batch) error {
+		for i := range b.Records {
+			if err := each(&b.Records[i]); err != nil {
+				return fmt.Errorf("partition %d, offset %d: %w", b.Partition, b.Records[i].Offset, err)
+			}
+		}
+		shown.Add(b.Partition, int64(len(b.Records)))
+		return nil
+	})
+}
+
+// Book reads every version of the policy that the log holds.
+func (k *Cluster) Book(ctx context.Context) (*policy.Book, error) {
+	book := new(policy.Book)
+	err := k.Read(ctx, k.Topics.Policies, func(record *stream.Record) error {
+		var e events.Event
+		if err := (cloudevent.Decoder{}).DecodePolicy(record, &e); err != nil {
+			return err
+		}
+		c, err := policy.FromEvent(&e)
+		if err != nil {
+			return err
+		}
+		book, err = book.With(c)
+		return err
+	})
+	return book, err
+}
+
+// Rules returns what the services fold by.
+func (k *Cluster) Rules(context.Context) (*events.Rules, error) { return events.SeedRules(), nil }
