@@ -81,22 +81,20 @@ func resting(ctx context.Context, log Log, group string) error {
 	return nil
 }
 
+// Back returns the plan that takes this one back.
+func (p *Plan) Back() *Plan {
+	back := &Plan{Cluster: p.Cluster, Topic: p.Topic, Group: p.Group, To: "back", Moves: make([]Move, len(p.Moves))}
+	for i, m := range p.Moves {
+		back.Moves[i] = Move{Partition: m.Partition, From: m.To, To: m.From}
+	}
+	return back
+}
+
 // Apply moves the offsets as planned, or refuses because something else moved
 // them, or the group lives, since the plan was made. Save the plan first: it is
-// what [Plan.Undo] needs.
+// what undoing needs. What is there already stays, so that an interrupted move is
+// carried on by the same call.
 func (p *Plan) Apply(ctx context.Context, log Log) error {
-	return p.carry(ctx, log, func(m Move) (from, to *int64) { return m.From, m.To })
-}
-
-// Undo takes a move back. It refuses where the offsets are not where the move
-// left them.
-func (p *Plan) Undo(ctx context.Context, log Log) error {
-	return p.carry(ctx, log, func(m Move) (from, to *int64) { return m.To, m.From })
-}
-
-// carry moves from one side to the other. What is there already stays, so that
-// an interrupted move is carried on by the same call.
-func (p *Plan) carry(ctx context.Context, log Log, sides func(Move) (from, to *int64)) error {
 	if cluster, err := log.Cluster(ctx); err != nil {
 		return err
 	} else if cluster.ID != p.Cluster {
@@ -111,14 +109,13 @@ func (p *Plan) carry(ctx context.Context, log Log, sides func(Move) (from, to *i
 	}
 	set := make(map[int32]int64, len(p.Moves))
 	for _, m := range p.Moves {
-		from, to := sides(m)
 		switch committed[m.Partition] {
-		case number(to):
-		case number(from):
-			set[m.Partition] = number(to)
+		case number(m.To):
+		case number(m.From):
+			set[m.Partition] = number(m.To)
 		default:
 			return exit.Refuse("partition %d of group %s: somebody committed %d meanwhile; the plan says %s to %s",
-				m.Partition, p.Group, committed[m.Partition], optional(from), optional(to))
+				m.Partition, p.Group, committed[m.Partition], optional(m.From), optional(m.To))
 		}
 	}
 	if err := log.SetCommittedOffsets(ctx, p.Group, p.Topic, set); errors.Is(err, stream.ErrGroupLives) {

@@ -120,7 +120,7 @@ func TestOffsetsMoveToWhereverIsAskedAndBack(t *testing.T) {
 			snapshot, err := offsets.Load(file)
 			require.NoError(t, err)
 			require.Equal(t, plan, snapshot)
-			require.NoError(t, snapshot.Undo(t.Context(), p.admin))
+			require.NoError(t, snapshot.Back().Apply(t.Context(), p.admin))
 			require.Equal(t, before, p.committed(t))
 			require.Error(t, plan.Save(file), "no snapshot is written over")
 		})
@@ -133,7 +133,7 @@ func TestMoveOfADeadGroupIsUndoneToNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, plan.Apply(t.Context(), p.admin))
 	require.Equal(t, map[int32]int64{0: 6, 1: stream.NoOffset}, p.committed(t))
-	require.NoError(t, plan.Undo(t.Context(), p.admin))
+	require.NoError(t, plan.Back().Apply(t.Context(), p.admin))
 	require.Equal(t, map[int32]int64{0: stream.NoOffset, 1: stream.NoOffset}, p.committed(t))
 }
 
@@ -166,7 +166,7 @@ func TestMoveIsRefusedWhereItIsNotSafe(t *testing.T) {
 	_, err = p.plan(t, "end")
 	refused(t, err, "stop the service first")
 	refused(t, plan.Apply(t.Context(), p.admin), "stop the service first")
-	refused(t, plan.Undo(t.Context(), p.admin), "stop the service first")
+	refused(t, plan.Back().Apply(t.Context(), p.admin), "stop the service first")
 }
 
 // join gives the group a member until the test ends.

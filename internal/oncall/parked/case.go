@@ -1,6 +1,7 @@
 package parked
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -114,4 +115,14 @@ func shown(text string) string {
 	}
 	quoted := strconv.QuoteToASCII(text)
 	return quoted[1 : len(quoted)-1]
+}
+
+// ParseState reads the name of a state.
+func ParseState(text string) (State, error) {
+	for _, s := range []State{Open, Sent, Closed} {
+		if text == string(s) {
+			return s, nil
+		}
+	}
+	return "", fmt.Errorf("%q is none of %s, %s, %s", text, Open, Sent, Closed)
 }
