@@ -33,6 +33,12 @@ var (
 	layoutLua string
 	//go:embed lua/lookup.lua
 	lookupLua string
+	//go:embed lua/look.lua
+	lookLua string
+	//go:embed lua/mend.lua
+	mendLua string
+	//go:embed lua/redigest.lua
+	redigestLua string
 )
 
 // scripts are the scripts of a store. Every key that one touches is among its
@@ -40,6 +46,7 @@ var (
 // its partition is.
 type scripts struct {
 	write, refresh, claim, forget, begin, done, hold, load, layout *redis.Script
+	look, mend, redigest                                           *redis.Script // of a Mender
 }
 
 func newScripts() scripts {
@@ -53,12 +60,16 @@ func newScripts() scripts {
 		hold:    redis.NewScript(holdsLua + holdLua),
 		load:    redis.NewScript(loadLua),
 		layout:  redis.NewScript(layoutLua),
+
+		look:     redis.NewScript(lookLua),
+		mend:     redis.NewScript(mendLua),
+		redigest: redis.NewScript(redigestLua),
 	}
 }
 
 // all lists the scripts.
 func (s *scripts) all() []*redis.Script {
-	return []*redis.Script{s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout}
+	return []*redis.Script{s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.look, s.mend, s.redigest}
 }
 
 // install gives the scripts to every node of Redis. A node forgets them when it

@@ -52,6 +52,9 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
+// GroupOf returns the group that a service joins when no other is named.
+func GroupOf(service, topic string) string { return service + "-" + topic }
+
 // Service is a running service.
 type Service struct {
 	Store  *cache.Redis
@@ -68,7 +71,7 @@ func Start(t testing.TB, cfg Config) *Service {
 		cfg.Rules = events.SeedRules()
 	}
 	if cfg.Group == "" {
-		cfg.Group = cfg.Service.Name + "-" + cfg.Topics.Events
+		cfg.Group = GroupOf(cfg.Service.Name, cfg.Topics.Events)
 	}
 	if cfg.Buckets == 0 {
 		cfg.Buckets = cache.DefaultBuckets

@@ -115,6 +115,9 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 // groupPrefix begins the consumer groups' names: "consent-marketing".
 const groupPrefix = "consent-"
 
+// GroupOf returns the name of a service's consumer group.
+func GroupOf(service string) string { return groupPrefix + service }
+
 // Slots says where a layout keeps the keys of a partition.
 func Slots(l cache.Layout) func(int32) consumers.Slot {
 	return func(partition int32) consumers.Slot {

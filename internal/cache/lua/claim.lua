@@ -1,6 +1,6 @@
 -- Takes a partition over. An epoch is at least the clock's microseconds, so that
--- it never comes again after a flush.
-epoch = whole(math.max((epoch or 0) + 1, time[1] * 1000000 + time[2]))
+-- it never comes again after a flush; mend.lua leaves the one that it took away.
+epoch = whole(math.max((epoch or call('HGET', POS, 'retired') or 0) + 1, time[1] * 1000000 + time[2]))
 call('HSET', POS, 'epoch', epoch)
 if not torn then call('HDEL', POS, 'chunk') end
 return reply(OK)

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/output"
+	"github.com/kelisim/kelisim/internal/oncall/parked"
+)
+
+func newParkedRedrive(p *program) *cobra.Command {
+	var f parkedFlags
+	var all, force bool
+	var perSecond float64
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: "redrive [POSITION...]", Short: "Publish parked events again, each once",
+		Long: "Publish parked events again: one, those that the flags choose, or all. Each is published once, however many services parked\n" +
+			"it, with its id, source, key, headers and bytes as they were, and with its first place in the order. What would be parked\n" +
+			"again is refused (exit code 4), and what was redriven already is skipped. Done again after an interruption it goes on.",
+	}
+	f.add(c)
+	flags := c.Flags()
+	flags.BoolVar(&all, "all", false, "all that is open")
+	flags.BoolVar(&force, "force", false, "also what would be parked again, and what was dismissed")
+	flags.Float64Var(&perSecond, "rate", 100, "events a second; 0 is no limit")
+	flags.DurationVar(&wait, "wait", 30*time.Second, "how long to wait until the services have applied them")
+	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
+		who := actorOf(actor)
+		d, err := s.desk(ctx, who.Operator)
+		if err != nil {
+			return nil, err
+		}
+		if all && len(f.states) == 0 {
+			f.states = []string{string(parked.Open)}
+		}
+		cases, err := f.mustChoose(ctx, d, args, all)
+		if err != nil {
+			return nil, err
+		}
+		plan, err := d.PlanRedrive(ctx, cases, who.Reason, force)
+		if err != nil {
+			return nil, err
+		}
+		if n := plan.Count(parked.Publish) + plan.Count(parked.Note); n > 0 {
+			err = actor.Do(ctx, audit.Act{Command: "parked redrive", Plan: plan}, func(ctx context.Context) (string, error) {
+				shown := s.progress("redrive", "events")
+				shown.Start(map[int32]int64{0: int64(n)})
+				defer shown.Done()
+				done := 0
+				err := d.Apply(ctx, plan, perSecond, func(*parked.Item) { done++; shown.Add(0, 1) })
+				if err == nil && wait > 0 {
+					err = awaitApplied(ctx, d, plan, wait)
+				}
+				return counted(done, "event") + " redriven", err
+			})
+		}
+		if refused := plan.Count(parked.Refuse); err == nil && refused > 0 {
+			err = exit.Refuse("%s; --force publishes them all the same", counted(refused, "event"))
+		}
+		return plan, err
+	})
+}
+
+func awaitApplied(ctx context.Context, d *parked.Desk, plan *parked.Redrive, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return d.Await(ctx, plan)
+}
+
+func newParkedDismiss(p *program) *cobra.Command {
+	var f parkedFlags
+	all := false
+	c := &cobra.Command{
+		Use: "dismiss [POSITION...]", Short: "Say that nothing will come of parked events, and release whom they hold",
+		Long: "Say that nothing will come of parked events. What they hold is released in every service, for good. A restriction that is\n" +
+			"dismissed is lost: make sure that the person's will is in the log in another form.",
+	}
+	f.add(c)
+	c.Flags().BoolVar(&all, "all", false, "all that is open")
+	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
+		who := actorOf(actor)
+		d, err := s.desk(ctx, who.Operator)
+		if err != nil {
+			return nil, err
+		}
+		if all && len(f.states) == 0 {
+			f.states = []string{string(parked.Open)}
+		}
+		cases, err := f.mustChoose(ctx, d, args, all)
+		if err != nil {
+			return nil, err
+		}
+		plan, err := d.PlanDismissal(ctx, cases, who.Reason)
+		if err != nil || len(plan.Items) == 0 {
+			return orNil(plan, err)
+		}
+		return plan, actor.Do(ctx, audit.Act{Command: "parked dismiss", Plan: plan}, func(ctx context.Context) (string, error) {
+			return counted(len(plan.Items), "event") + " dismissed", d.Dismiss(ctx, plan)
+		})
+	})
+}
+
+// actorOf returns on whose word an actor acts; a dry run acts on nobody's.
+func actorOf(actor audit.Actor) audit.Who {
+	if r, ok := actor.(*audit.Recorder); ok {
+		return r.Who
+	}
+	return audit.Who{Operator: "nobody", Reason: "a dry run"}
+}

@@ -1,0 +1,96 @@
+package parked
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/output"
+)
+
+// Dismissal is what nobody will redrive. It implements [output.Result].
+type Dismissal struct {
+	Reason   string          `json:"reason"`
+	Services []string        `json:"services"` // whose holds are released
+	Items    []DismissedItem `json:"items"`
+
+	cases []*Case
+}
+
+// DismissedItem is one case of a dismissal.
+type DismissedItem struct {
+	First   string         `json:"first"`
+	Subject events.Subject `json:"subject"`
+	Type    string         `json:"type"`
+	Reasons []string       `json:"reasons"`
+	Held    []string       `json:"held"` // where it holds its subject before
+}
+
+// PlanDismissal says what dismissing the cases would release. What is dismissed
+// everywhere already is left out. A dismissal of a restriction loses it: say why.
+func (d *Desk) PlanDismissal(ctx context.Context, cases []*Case, reason string) (*Dismissal, error) {
+	if reason == "" {
+		return nil, exit.Misused("a dismissal needs a reason")
+	}
+	if err := d.Holds(ctx, cases); err != nil {
+		return nil, err
+	}
+	plan := &Dismissal{Reason: reason, Services: slices.Sorted(maps.Keys(d.Caches)), Items: []DismissedItem{}}
+	for _, c := range cases {
+		if c.State() == Closed {
+			continue
+		}
+		plan.cases = append(plan.cases, c)
+		plan.Items = append(plan.Items, DismissedItem{
+			First: c.First.String(), Subject: c.Subject, Type: c.Type, Reasons: c.Reasons(), Held: c.Held,
+		})
+	}
+	return plan, nil
+}
+
+// Dismiss writes down that the cases are dismissed, and then releases what they
+// hold, in every service and for good: a later building from the log parks the
+// event again and holds nobody. Done again after an interruption it goes on.
+func (d *Desk) Dismiss(ctx context.Context, plan *Dismissal) error {
+	for i, c := range plan.cases {
+		err := ctx.Err()
+		if err == nil && !(len(c.Markers) > 0 && c.Markers[len(c.Markers)-1].Deed == Dismissed) {
+			err = d.mark(ctx, c, Marker{Deed: Dismissed, Reason: plan.Reason})
+		}
+		if err == nil {
+			err = d.release(ctx, c)
+		}
+		if err != nil {
+			return &exit.PartlyError{Err: fmt.Errorf("after %d of %d events: %w", i, len(plan.cases), err), Resume: "the same command"}
+		}
+	}
+	return nil
+}
+
+func (d *Desk) release(ctx context.Context, c *Case) error {
+	if c.Subject.IsZero() {
+		return nil // it holds nobody
+	}
+	for _, service := range slices.Sorted(maps.Keys(d.Caches)) {
+		if err := d.Caches[service].Release(ctx, c.Subject, c.First); err != nil {
+			return fmt.Errorf("release %v in %s: %w", c.First, service, err)
+		}
+	}
+	return nil
+}
+
+// Text implements [output.Result].
+func (p *Dismissal) Text(w io.Writer) {
+	output.Columns(w, []string{"FIRST", "SUBJECT", "TYPE", "REASON", "HELD"}, func(yield func([]string) bool) {
+		for _, it := range p.Items {
+			if !yield([]string{it.First, it.Subject.String(), dash(it.Type), listed(it.Reasons), listed(it.Held)}) {
+				return
+			}
+		}
+	})
+	_, _ = fmt.Fprintf(w, "%d to dismiss in %s: %s\n", len(p.Items), listed(p.Services), p.Reason) // standard output has no one to tell
+}
