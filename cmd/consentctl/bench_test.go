@@ -135,7 +135,7 @@ func (b *bench) settle(t testing.TB) {
 func event(who string, kind events.Type, purposes ...events.Purpose) *events.Event {
 	now := time.Now()
 	e := &events.Event{
-		ID: fmt.Sprint(who, "-", now.UnixNano()), Source: "/test", Type: kind, Subject: must(events.ParseSubject(who)),
+		ID: fmt.Sprint("event-", now.UnixNano()), Source: "/test", Type: kind, Subject: must(events.ParseSubject(who)),
 		Purposes: must(events.SeedRules().Set(purposes...)), Decided: events.MillisOf(now), Data: []byte("{}"),
 	}
 	if !kind.Restricts() {

@@ -42,7 +42,14 @@ func newRoot(p *program) *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
-	root.AddCommand(newContext(p), newAudit(p), newPolicy(p), newOffsets(p), newParked(p))
+	root.AddCommand(
+		newShow(p),
+		newParked(p),
+		newOffsets(p),
+		newPolicy(p),
+		newContext(p),
+		newAudit(p),
+	)
 	return root
 }
 

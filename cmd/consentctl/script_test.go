@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 //	exits CODE consentctl ARGS…     run it and want that exit code; stdout and stderr look at what it said
 //	start SERVICE, stop SERVICE     run a service on the bench
 //	grant WHO PURPOSE…              publish a grant, and likewise withdraw; each is applied by the running services behind it
-//	rubbish WHO                     publish what nobody can read about a person
+//	rubbish WHO                     publish a withdrawal whose data nobody can read
 //	redis COMMAND ARGS…             do something to the caches by hand
 //
 // A file that needs others adds them in its init.
@@ -84,7 +84,7 @@ func scriptDecision(kind events.Type) func(*testscript.TestScript, bool, []strin
 }
 
 func scriptRubbish(ts *testscript.TestScript, _ bool, args []string) {
-	m := must(encoded(event(args[0], events.Granted, "promotion")))
+	m := must(encoded(event(args[0], events.Withdrawn, "promotion"))) // what permits would hold nobody
 	m.Value = []byte("no JSON")
 	at := benchOf(ts).append(testingOf(ts), m)
 	benchOf(ts).settle(testingOf(ts))
