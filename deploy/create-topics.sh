@@ -64,3 +64,10 @@ create consent.audit.v1 1 3 2 \
   --config retention.bytes=-1 \
   --config retention.ms=315619200000 \
   --config unclean.leader.election.enable=false
+
+create consent.activity.v1 12 3 2 \
+  --config cleanup.policy=delete \
+  --config message.timestamp.type=LogAppendTime \
+  --config retention.bytes=-1 \
+  --config retention.ms=1209600000 \
+  --config unclean.leader.election.enable=false

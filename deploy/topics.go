@@ -19,6 +19,7 @@ const (
 	ReceiptsTopic = "consent.receipts.v1"
 	ParkedTopic   = "consent.parked.v1"
 	AuditTopic    = "consent.audit.v1"
+	ActivityTopic = "consent.activity.v1"
 )
 
 //go:embed topics.yaml
@@ -110,7 +111,7 @@ func (l Layout) validate() error {
 		errs = append(errs, check(!seen[t.Name], "%s: named twice", t.Name), t.validate())
 		seen[t.Name] = true
 	}
-	for _, name := range []string{EventsTopic, StateTopic, PoliciesTopic, ReceiptsTopic, ParkedTopic, AuditTopic} {
+	for _, name := range []string{EventsTopic, StateTopic, PoliciesTopic, ReceiptsTopic, ParkedTopic, AuditTopic, ActivityTopic} {
 		errs = append(errs, check(seen[name], "%s: missing", name))
 	}
 	return errors.Join(errs...)
@@ -129,7 +130,7 @@ func (t Topic) validate() error {
 		errs = append(errs, check(topicSettings[key], "%s: unknown setting %s", t.Name, key))
 	}
 	switch t.Name {
-	case EventsTopic, ParkedTopic, ReceiptsTopic, AuditTopic:
+	case EventsTopic, ParkedTopic, ReceiptsTopic, AuditTopic, ActivityTopic:
 		errs = append(errs, t.want("message.timestamp.type", "LogAppendTime"), t.want("cleanup.policy", "delete"))
 	case StateTopic:
 		errs = append(errs, t.want("cleanup.policy", "compact"))

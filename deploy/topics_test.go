@@ -41,6 +41,9 @@ func TestRetentionCoversWhatTheLawAsks(t *testing.T) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, kept, atLeast, name)
 	}
+	used, err := time.ParseDuration(topic(t, deploy.ActivityTopic).Config["retention.ms"] + "ms")
+	require.NoError(t, err)
+	require.LessOrEqual(t, used, 31*24*time.Hour, "where people were and when is kept no longer than needed")
 	require.Equal(t, topic(t, deploy.EventsTopic).Config["retention.ms"], topic(t, deploy.ReceiptsTopic).Config["retention.ms"])
 }
 
@@ -56,6 +59,7 @@ func TestServicesFollowTheTopicsThatAreDeployed(t *testing.T) {
 	require.Equal(t, deploy.ParkedTopic, is.Parked)
 	require.Equal(t, deploy.ReceiptsTopic, is.Receipts)
 	require.Equal(t, deploy.AuditTopic, is.Audit)
+	require.Equal(t, deploy.ActivityTopic, daemon.Defaults().Policy.Activity.Topic)
 }
 
 func TestFewerBrokersMeanFewerReplicas(t *testing.T) {

@@ -45,6 +45,7 @@ func (r *Rules) Agreement(s State) (a Agreement) {
 
 // Erasure says whether the subject is erased, and since when.
 type Erasure struct {
+	Came   bool    // at any time
 	Stands bool    // and nothing was permitted since
 	At     Millis  // when it counts from; 0 unless it stands
 	By     Version // the event; zero after the log was laid out anew
@@ -53,8 +54,12 @@ type Erasure struct {
 // Erasure returns whether the subject is erased.
 func (r *Rules) Erasure(s State) (e Erasure) {
 	r.look(s, func(l *ledger) {
-		if g := l.find(erasureGate); g != nil && !g.isOpen() {
-			e = Erasure{true, g.closed.stopTime(), l.placeOf(&g.closed)}
+		switch g := l.find(erasureGate); {
+		case g == nil:
+		case g.isOpen():
+			e.Came = true
+		default:
+			e = Erasure{true, true, g.closed.stopTime(), l.placeOf(&g.closed)}
 		}
 	})
 	return e

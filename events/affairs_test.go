@@ -48,7 +48,7 @@ func TestAWrongClockMakesNoErasureDueEarly(t *testing.T) {
 func TestAnErasureStandsUntilSomethingIsPermitted(t *testing.T) {
 	r := SeedRules()
 	s, _ := r.Apply(agreed(r), told(SubjectErased, "desk", "x", 0, 2, 3_000, 3_001))
-	erased := Erasure{Stands: true, At: 3_001, By: Version{1, 0, 2}}
+	erased := Erasure{Came: true, Stands: true, At: 3_001, By: Version{1, 0, 2}}
 	require.Equal(t, erased, r.Erasure(s))
 	for name, e := range map[string]*Event{
 		"an import":     by(ByImport, told(Granted, "upstream", "i", promotion, 3, 9_000, 9_001)),
@@ -61,7 +61,8 @@ func TestAnErasureStandsUntilSomethingIsPermitted(t *testing.T) {
 		require.Equal(t, erased, r.Erasure(after), name)
 	}
 	s, _ = r.Apply(s, told(Granted, "web", "n", promotion, 3, 9_000, 9_001))
-	require.Equal(t, Erasure{}, r.Erasure(s))
+	require.Equal(t, Erasure{Came: true}, r.Erasure(s))
+	require.Equal(t, Erasure{}, r.Erasure(agreed(r)))
 }
 
 func TestABlockFreezesWhateverItLiesOver(t *testing.T) {

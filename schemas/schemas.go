@@ -1,6 +1,6 @@
 // Package schemas holds the JSON Schemas (2020-12) of Kelisim's events, one for
-// each type, and one for the catalogue of a policy, and examples of them. They describe events in the JSON format of
-// CloudEvents. In binary mode the attributes are headers and data is the value
+// each type, one for the catalogue of a policy and one for an activity, and examples of them. They describe events in
+// the JSON format of CloudEvents. In binary mode the attributes are headers and data is the value
 // of the record.
 //
 // The schemas are closed, for producers and for admission: an unknown member of
@@ -29,7 +29,8 @@ const typePrefix = "io.kelisim."
 var files embed.FS
 
 // FS returns all files: the schemas at the top, good examples in examples and
-// bad ones in examples/invalid; catalogues of policies in examples/catalogues.
+// bad ones in examples/invalid; catalogues of policies in examples/catalogues,
+// activities in examples/activities.
 func FS() fs.FS { return files }
 
 // ForType returns the schema of the event type with the given CloudEvents name,

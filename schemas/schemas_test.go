@@ -174,3 +174,29 @@ func parse(t *testing.T, text []byte) any {
 	require.NoError(t, err)
 	return v
 }
+
+// TestActivitiesAreHeldToTheirSchema, and those that name nobody, or a telephone
+// number, to the codec too.
+func TestActivitiesAreHeldToTheirSchema(t *testing.T) {
+	schema, err := compiler(t).Compile(schemas.Base + activity)
+	require.NoError(t, err)
+	read := func(name string) (valid, decoded error) {
+		text := read(t, name)
+		_, decoded = cloudevent.DecodeActivity(&recordbatch.Record{
+			Value: text, Headers: recordbatch.Headers{}.Append("content-type", []byte("application/cloudevents+json")),
+		})
+		return schema.Validate(parse(t, text)), decoded
+	}
+	for _, name := range glob(t, "examples/activities/*.json") {
+		valid, decoded := read(name)
+		require.NoError(t, valid, name)
+		require.NoError(t, decoded, name)
+	}
+	for _, name := range glob(t, "examples/activities/invalid/*.json") {
+		valid, decoded := read(name)
+		require.Error(t, valid, name)
+		if path.Base(name) == "nobodys.json" || path.Base(name) == "telephone.json" {
+			require.ErrorIs(t, decoded, cloudevent.ErrMalformed, name)
+		}
+	}
+}

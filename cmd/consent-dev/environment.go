@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kelisim/kelisim/cmd/internal/roles"
+	policyrole "github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
@@ -94,6 +96,9 @@ func (e *environment) wire(ctx context.Context) (err error) {
 		return err
 	}
 	p.Partners = append(p.Partners, partner)
+	if p.Suppression.Current, err = newSuppressionKey(); err != nil {
+		return err
+	}
 	for _, role := range roles.All() {
 		service, err := p.Service(role)
 		if err != nil {
@@ -124,6 +129,13 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	}
 	e.watcher, err = newWatcher(e.teller, e.page)
 	return err
+}
+
+// newSuppressionKey returns a key that is forgotten at the end.
+func newSuppressionKey() (policyrole.Key, error) {
+	secret := make([]byte, 32)
+	_, _ = cryptorand.Read(secret) // never fails (crypto/rand, since Go 1.24)
+	return policyrole.NewKey(secret)
 }
 
 // checks are those of all services, under their names.

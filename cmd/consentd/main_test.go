@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
@@ -102,7 +103,8 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 			args := []string{
 				role.Name, "--kafka-brokers", kafka.Addr(), "--redis-addrs", redis.Addr(), "--admin-addr", "127.0.0.1:0",
 				"--topics-events", topic(deploy.EventsTopic), "--topics-parked", topic(deploy.ParkedTopic),
-				"--topics-receipts", topic(deploy.ReceiptsTopic),
+				"--topics-receipts", topic(deploy.ReceiptsTopic), "--policy-activity-topic", topic(deploy.ActivityTopic),
+				"--policy-key-file", keyFile(t),
 			}
 			before := goleak.IgnoreCurrent()
 			ctx, cancel := context.WithCancel(t.Context())
@@ -131,6 +133,22 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 			goleak.VerifyNone(t, before)
 		})
 	}
+}
+
+// keyFile returns a file that holds a key, as openssl writes it.
+func keyFile(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"), 0o600))
+	return path
+}
+
+func TestTheRolePolicyNeedsItsKey(t *testing.T) {
+	err := run(t.Context(), []string{"policy", "--kafka-brokers=k:1", "--redis-addrs=r:1", "--admin-addr=127.0.0.1:0"}, nil, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "set policy.key_file")
+	err = run(t.Context(), []string{
+		"policy", "--kafka-brokers=k:1", "--redis-addrs=r:1", "--admin-addr=127.0.0.1:0", "--policy-key-file", keyFile(t), "--policy-activity-subject=body:id",
+	}, nil, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "policy.activity: subject")
 }
 
 func get(t *testing.T, addr, path string) (status int, body string) {

@@ -2,16 +2,15 @@ package affiliate
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kelisim/kelisim/consumers/internal/secret"
 	"github.com/kelisim/kelisim/events"
 )
 
@@ -32,10 +31,7 @@ type entry struct {
 }
 
 // source says where a key is, never what it is.
-type source struct {
-	File string `yaml:"file"` // relative to the partners' file
-	Env  string `yaml:"env"`
-}
+type source secret.Source // a file is relative to the partners' file
 
 // UnmarshalYAML implements [yaml.Unmarshaler]. Whoever writes the key itself in
 // the file gets an error that does not repeat it.
@@ -91,30 +87,6 @@ func LoadPartners(path string, getenv func(string) string) ([]Partner, error) {
 
 // read returns the key, or the zero Key when the source names no place.
 func (s source) read(dir string, getenv func(string) string) (Key, error) {
-	var text string
-	switch {
-	case s == source{}:
-		return Key{}, nil
-	case s.File != "" && s.Env != "":
-		return Key{}, errors.New("is in a file and in the environment: want one of them")
-	case s.File != "":
-		path := s.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return Key{}, err
-		}
-		text = string(raw)
-	default:
-		if text = getenv(s.Env); text == "" {
-			return Key{}, fmt.Errorf("variable %s is not set", s.Env)
-		}
-	}
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil {
-		return Key{}, errors.New("is not base64") // the cause would quote the key
-	}
-	return NewKey(secret)
+	k, err := secret.Source(s).Read(dir, getenv)
+	return Key{k}, err
 }

@@ -18,6 +18,7 @@ type Config struct {
 	Redis     Redis     `key:"redis"`
 	Cache     Cache     `key:"cache"`
 	Affiliate Affiliate `key:"affiliate"`
+	Policy    Policy    `key:"policy"`
 	Admin     Admin     `key:"admin"`
 	Log       Log       `key:"log"`
 	Shutdown  Shutdown  `key:"shutdown"`
@@ -91,6 +92,21 @@ type Affiliate struct {
 	PartnersFile string `key:"partners_file" help:"YAML file of the partners, the purposes they work for and the files of their pseudonym keys"`
 }
 
+// Policy is read by the role policy alone.
+type Policy struct {
+	KeyFile         string        `key:"key_file" help:"file of the key, in base64, that suppressed subjects are hashed with; the role needs it"`
+	PreviousKeyFile string        `key:"previous_key_file" help:"file of the key before, while a rotation lasts"`
+	Sweep           time.Duration `key:"sweep" help:"how often it is looked whose retention is over and which refusals are to be reviewed"`
+	Activity        Activity      `key:"activity"`
+}
+
+// Activity says what tells that a subject used the service.
+type Activity struct {
+	Topic   string `key:"topic" help:"topic that tells of use; nothing is accepted by use when empty"`
+	Subject string `key:"subject" help:"where the subject's id stands: key, header:NAME or value:path.to.member of a JSON value; empty: records are activity events"`
+	Time    string `key:"time" help:"where the time of use stands, in the same words, as RFC 3339 or Unix milliseconds; empty: the record's own time"`
+}
+
 // Admin says where health, metrics and profiles are served.
 type Admin struct {
 	Addr        string `key:"addr" help:"address of the admin port; :0 takes a free one"`
@@ -119,6 +135,7 @@ func Defaults() Config {
 		},
 		Redis:    Redis{Mode: RedisSingle},
 		Cache:    Cache{Memory: 1_000_000},
+		Policy:   Policy{Sweep: time.Minute, Activity: Activity{Topic: "consent.activity.v1"}}, // due dates are days
 		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use
 		Log:      Log{Level: "info", Format: FormatAuto},
 		Shutdown: Shutdown{Budget: 20 * time.Second}, // Kubernetes kills after 30 s

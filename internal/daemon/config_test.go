@@ -63,6 +63,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"no generation", "topics.generation: -1", func(c *Config) { c.Topics.Generation = -1 }},
 		{"no buckets", "cache.buckets: -1", func(c *Config) { c.Cache.Buckets = -1 }},
 		{"an admin address without a port", "admin.addr", func(c *Config) { c.Admin.Addr = "127.0.0.1" }},
+		{"a sweep that never comes", "policy.sweep", func(c *Config) { c.Policy.Sweep = 0 }},
+		{"a key before none", "policy.previous_key_file", func(c *Config) { c.Policy.PreviousKeyFile = "f" }},
+		{"a time of no subject", "policy.activity.time", func(c *Config) { c.Policy.Activity.Time = "value:ts" }},
 		{"a budget nobody waits for", "shutdown.budget", func(c *Config) { c.Shutdown.Budget = maxBudget + 1 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -36,6 +36,7 @@ func (c Config) Validate() error {
 		c.ValidateCache(),
 		atLeast("cache.buckets", c.Cache.Buckets, 0),
 		atLeast("cache.memory", c.Cache.Memory, 1),
+		c.Policy.validate(),
 		c.Admin.validate(),
 		between("shutdown.budget", c.Shutdown.Budget, time.Second, maxBudget),
 	)
@@ -128,6 +129,20 @@ func (t TLS) validate(key string) error {
 		return fmt.Errorf("%s: cert_file and key_file go together", key)
 	}
 	return nil
+}
+
+// maxSweep bounds policy.sweep: what is due on a day is done on that day.
+const maxSweep = 24 * time.Hour
+
+func (p Policy) validate() error {
+	faults := []error{between("policy.sweep", p.Sweep, time.Second, maxSweep)}
+	if p.PreviousKeyFile != "" && p.KeyFile == "" {
+		faults = append(faults, errors.New("policy.previous_key_file: set, but policy.key_file is not"))
+	}
+	if p.Activity.Time != "" && p.Activity.Subject == "" {
+		faults = append(faults, errors.New("policy.activity.time: set, but policy.activity.subject is not: an activity event has its own"))
+	}
+	return errors.Join(faults...)
 }
 
 func (a Admin) validate() error { return checkAdminAddr(a.Addr, a.AllowRemote) }

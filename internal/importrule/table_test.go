@@ -43,6 +43,12 @@ var table = []place{
 	{pkg: "guard/...", ours: []string{"events", "internal/cache"}, libs: []string{goRedis}},
 	{pkg: "consumers", ours: []string{"events", "events/stream", "events/cloudevent", "internal/cache", "consumers/internal"}},
 	{pkg: "consumers/internal/...", ours: []string{"events", "internal/cache", "consumers"}, libs: []string{goRedis}},
+	// The role that publishes what the policy's calendar asks for.
+	{
+		pkg:  "consumers/policy",
+		ours: []string{"events", "events/policy", "events/stream", "events/cloudevent", "consumers", "consumers/internal", "internal/cache"},
+		libs: []string{goRedis},
+	},
 	// A service knows no Kafka and never a sibling.
 	{pkg: "consumers/*", ours: []string{"events", "consumers", "consumers/internal"}, libs: []string{goRedis}},
 

@@ -1,8 +1,8 @@
-// Package roles makes the three services out of a configuration: clients, cache,
+// Package roles makes the services out of a configuration: clients, cache,
 // engine and action, wired in the order in which an event passes them.
 //
 // It decides nothing and adds nothing to what its parts do. cmd/consentd runs
-// one role per process with it, cmd/consent-dev all three in one.
+// one role per process with it, cmd/consent-dev all in one.
 package roles
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kelisim/kelisim/consumers/affiliate"
+	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
@@ -32,6 +33,9 @@ type Platform struct {
 	Producer *stream.Producer
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
+
+	Suppression  SuppressionKeys     // of the role policy
+	Publications policy.Publications // what the role policy goes by
 
 	kafka   stream.Config
 	clients []redis.UniversalClient // one per service: none waits for another's connections
@@ -54,11 +58,15 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 	}
 	p := &Platform{
 		Config: cfg, Rules: events.SeedRules(), Registry: registry, Logger: log, kafka: KafkaOf(cfg.Kafka, log),
+		Publications: seedOnly{},
 	}
 	if path := cfg.Affiliate.PartnersFile; path != "" {
 		if p.Partners, err = affiliate.LoadPartners(path, getenv); err != nil {
 			return nil, err
 		}
+	}
+	if p.Suppression, err = loadKeys(cfg.Policy); err != nil {
+		return nil, err
 	}
 	if p.Admin, err = stream.NewAdmin(p.kafka); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)

@@ -1,11 +1,14 @@
 package roles
 
 import (
+	"context"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
+	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/targeting"
 )
 
@@ -15,6 +18,7 @@ type Role struct {
 	Short string // one sentence for people
 
 	service func(*Platform, redis.UniversalClient) (consumers.Service, error)
+	beside  func(*Platform, redis.UniversalClient) (func(context.Context) error, error) // what runs beside the engine, if anything
 }
 
 // All returns the roles, in the order in which people list them.
@@ -23,6 +27,7 @@ func All() []Role {
 		{Name: marketing.Name, Short: "Take people out of audiences and send queues", service: marketingService},
 		{Name: targeting.Name, Short: "Forget profiles and segments", service: targetingService},
 		{Name: affiliate.Name, Short: "Close partners' pseudonyms and queue a stop for each partner", service: affiliateService},
+		{Name: policy.Name, Short: "Keep the policy's calendar: acceptance by use, retention, reviews", service: policyService, beside: policyBeside},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/avast/retry-go/v5"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events/cloudevent"
@@ -35,6 +36,7 @@ type Service struct {
 	log      *slog.Logger
 	metrics  *consumers.Metrics
 	running  atomic.Pointer[consumers.Consumer]
+	beside   func(context.Context) error // nil: nothing
 }
 
 // Service makes the service of a role. It reads the role's files.
@@ -47,12 +49,18 @@ func (p *Platform) Service(role Role) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	var beside func(context.Context) error
+	if role.beside != nil {
+		if beside, err = role.beside(p, client); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.Registry.Register(newStaleness(cache.NewReader(client, role.Name), role.Name)); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return &Service{
 		Name: role.Name, platform: p, client: client, service: service,
-		log: p.Logger, metrics: consumers.NewMetrics(p.Registry, role.Name),
+		log: p.Logger, metrics: consumers.NewMetrics(p.Registry, role.Name), beside: beside,
 	}, nil
 }
 
@@ -70,7 +78,12 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	s.running.Store(consumer)
-	return consumer.Run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return consumer.Run(ctx) })
+	if s.beside != nil {
+		group.Go(func() error { return s.beside(ctx) })
+	}
+	return group.Wait()
 }
 
 func passing(err error) bool {

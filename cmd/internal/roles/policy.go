@@ -1,0 +1,90 @@
+package roles
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/events"
+	versions "github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/daemon"
+)
+
+// SuppressionKeys are what the role policy hashes erased subjects with.
+type SuppressionKeys struct{ Current, Previous policy.Key }
+
+// loadKeys reads the keys that the configuration names.
+func loadKeys(cfg daemon.Policy) (k SuppressionKeys, err error) {
+	if k.Current, err = policy.LoadKey(cfg.KeyFile); err != nil {
+		return k, fmt.Errorf("policy.key_file: %w", err)
+	}
+	if k.Previous, err = policy.LoadKey(cfg.PreviousKeyFile); err != nil {
+		return k, fmt.Errorf("policy.previous_key_file: %w", err)
+	}
+	return k, nil
+}
+
+func policyService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := policy.New(client, policy.Config{
+		Rules: p.rules, Key: p.Suppression.Current, Previous: p.Suppression.Previous,
+		Publisher: p.Producer, Receipts: p.Config.Topics.Receipts,
+	})
+	if err != nil {
+		return consumers.Service{}, fmt.Errorf("%w: set policy.key_file", err)
+	}
+	return policy.Service(action), nil
+}
+
+// policyBeside returns what the role does beside following the log: it goes through
+// its calendar, and reads who used the service.
+func policyBeside(p *Platform, client redis.UniversalClient) (func(context.Context) error, error) {
+	cfg := p.Config.Policy
+	mapping, err := policy.ParseMapping(cfg.Activity.Subject, cfg.Activity.Time)
+	if err != nil {
+		return nil, fmt.Errorf("policy.activity: %w", err)
+	}
+	shared := policy.Shared{
+		States: cache.NewReader(client, policy.Name), Publications: p.Publications, Publisher: p.Producer,
+		Events: p.Config.Topics.Events, Rules: p.rules, Logger: p.Logger, Metrics: policy.NewMetrics(p.Registry),
+	}
+	sweeper := policy.NewSweeper(client, cfg.Sweep, shared)
+	if cfg.Activity.Topic == "" {
+		return sweeper.Run, nil
+	}
+	log, err := stream.NewConsumer(stream.ConsumerConfig{
+		Config: p.kafka, Group: groupPrefix + policy.Name + "-activity", Topic: cfg.Activity.Topic,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	intake := policy.NewIntake(cfg.Activity.Topic, mapping, shared)
+	return func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return sweeper.Run(ctx) })
+		group.Go(func() error { return intake.Run(ctx, log) })
+		return group.Wait()
+	}, nil
+}
+
+// rules returns those of the versions that are known now.
+func (p *Platform) rules() *events.Rules { return p.Rules }
+
+// seedOnly knows the version that is built in, and not since when people could
+// read it: nobody accepts it by use.
+type seedOnly struct{}
+
+// Book implements [policy.Publications].
+func (seedOnly) Book() *versions.Book {
+	book, _ := new(versions.Book).With(versions.Seed()) // the first of a book is refused by nothing
+	return book
+}
+
+// Appended implements [policy.Publications].
+func (seedOnly) Appended(events.PolicyVersion) (time.Time, bool) { return time.Time{}, false }
