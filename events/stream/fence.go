@@ -68,6 +68,11 @@ func (f *Fencer) Close() {
 	f.link.transport.CloseIdleConnections()
 }
 
+// Partitions returns how many partitions a topic has.
+func (f *Fencer) Partitions(ctx context.Context, topic string) (int32, error) {
+	return f.routes.partitions(ctx, topic)
+}
+
 // Fence takes the sole right to write a partition and appends the first message
 // under it. When it returns without an error, nobody who called Fence with the
 // same id before can write the partition any more. It waits for the cluster, at
