@@ -34,6 +34,9 @@ type Slot struct {
 	// Prefix begins every key of the partition, Redis Cluster hash tag included:
 	// "consent:{marketing/1/17}:". All keys with it live in one slot.
 	Prefix string
+	// Epoch is that of the owner that acts, as it stood in the partition's pos when
+	// the turns were taken. An action whose effects are elsewhere compares them.
+	Epoch int64
 }
 
 // Turn is a subject whose standing changed, or whose state did.

@@ -126,7 +126,9 @@ func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func(
 		turns[i] = Turn{Subject: d.Subject, State: d.State, Standing: a.cfg.Rules.Standing(d.State), Version: version}
 	}
 	if len(turns) > 0 {
-		if err := a.cfg.Service.Action.Act(ctx, a.cfg.Slots(partition), turns); err != nil {
+		slot := a.cfg.Slots(partition)
+		slot.Epoch = epoch
+		if err := a.cfg.Service.Action.Act(ctx, slot, turns); err != nil {
 			a.metrics.actFailed()
 			return 0, fmt.Errorf("act on %d subjects of partition %d: %w", len(turns), partition, err)
 		}

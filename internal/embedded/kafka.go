@@ -10,7 +10,8 @@
 // the append time, a fetched batch carries attribute bit 3 and its max timestamp, a repeated idempotent produce is
 // answered with the first copy's append time, and the checksum is right. What it does not add: refusing a CreateTime
 // more than an hour ahead, looking up offsets by append time (ListOffsets searches the producer's own times), and
-// keeping the append time of a batch that kfake's compactor rewrites.
+// keeping the append time of a batch that kfake's compactor rewrites. Transactional ids fence (fencing.go), but there are
+// no transactions.
 //
 // The callers are cmd/consent-dev and internal/testenv; no production binary may link this package
 // (internal/importrule holds that).
@@ -76,6 +77,7 @@ func StartKafka(cfg KafkaConfig) (*Kafka, error) {
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
 	times.install(cluster)
+	(&fencing{epochs: make(map[string]int16)}).install(cluster)
 	return &Kafka{cluster: cluster, addrs: cluster.ListenAddrs()}, nil
 }
 

@@ -38,6 +38,8 @@ var table = []place{
 	{pkg: "events/cekafka/...", libs: []string{kafkaGo, cloudEvents}},
 	{pkg: "events/cloudevent/...", ours: []string{"events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},
 
+	{pkg: "events/snapshot", ours: []string{"events", "events/stream"}},
+
 	{pkg: "internal/cache/...", ours: []string{"events"}, libs: []string{goRedis}},
 	// The two arms meet in the cache and nowhere else.
 	{pkg: "guard/...", ours: []string{"events", "internal/cache"}, libs: []string{goRedis}},
@@ -47,6 +49,11 @@ var table = []place{
 	{
 		pkg:  "consumers/policy",
 		ours: []string{"events", "events/policy", "events/stream", "events/cloudevent", "consumers", "consumers/internal", "internal/cache"},
+		libs: []string{goRedis},
+	},
+	// What it keeps in line is a topic, where the others have keys.
+	{
+		pkg: "consumers/snapshots", ours: []string{"events", "events/stream", "events/snapshot", "consumers", "consumers/internal"},
 		libs: []string{goRedis},
 	},
 	// A service knows no Kafka and never a sibling.
