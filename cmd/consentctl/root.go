@@ -42,7 +42,7 @@ func newRoot(p *program) *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
-	root.AddCommand(newContext(p), newAudit(p), newPolicy(p))
+	root.AddCommand(newContext(p), newAudit(p), newPolicy(p), newTopics(p), newDoctor(p), newCanary(p))
 	return root
 }
 

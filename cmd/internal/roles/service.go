@@ -89,7 +89,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{
-		Config: p.kafka, Group: groupPrefix + s.Name, Topic: layout.Topic, Watch: s.metrics.Watch(),
+		Config: p.kafka, Group: GroupOf(s.Name), Topic: layout.Topic, Watch: s.metrics.Watch(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -114,6 +114,9 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 
 // groupPrefix begins the consumer groups' names: "consent-marketing".
 const groupPrefix = "consent-"
+
+// GroupOf returns the name of a service's consumer group.
+func GroupOf(service string) string { return groupPrefix + service }
 
 // Slots says where a layout keeps the keys of a partition.
 func Slots(l cache.Layout) func(int32) consumers.Slot {

@@ -132,24 +132,24 @@ func (f *Flock) open(ctx context.Context, v *view, fl *Flight) {
 }
 
 // stop waits until a guard denies, and for the right reason. What counts is the
-// first denial, whatever its reason: processing has stopped.
+// first denial that no permission followed, whatever its reason: a guard that could
+// not ask in time denies too, and may allow once more before the withdrawal arrives.
 func (f *Flock) stop(ctx context.Context, v *view, fl *Flight, at events.Position) {
 	denied := false
 	last := f.until(ctx, v, func(d guard.Decision) bool {
-		if d.Allowed {
-			if denied {
-				fl.Fault, fl.Answer = Reopened, d.String()
-			}
-		} else if !denied {
-			denied, fl.Stopped = true, time.Since(v.since)
+		if !d.Allowed && !denied {
+			fl.Stopped = time.Since(v.since)
 		}
+		denied = !d.Allowed
 		return d.Reason == events.ByWithdrawal && d.By == at
 	})
+	if !denied {
+		fl.Stopped = time.Since(v.since)
+	}
 	switch {
 	case !denied || fl.Stopped > f.cfg.Within:
 		fl.Fault, fl.Answer = Late, last.String()
-		fl.Stopped = max(fl.Stopped, time.Since(v.since))
-	case fl.Fault == "" && last.By != at:
+	case last.By != at:
 		fl.Fault, fl.Answer = Blind, last.String()
 	}
 }
