@@ -47,6 +47,9 @@ func newRoot(p *program) *cobra.Command {
 		newParked(p),
 		newOffsets(p),
 		newPolicy(p),
+		newTopics(p),
+		newDoctor(p),
+		newCanary(p),
 		newContext(p),
 		newAudit(p),
 	)

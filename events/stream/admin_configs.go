@@ -17,8 +17,8 @@ type Setting struct {
 	Own bool
 }
 
-// ownTopic, ownBroker and brokerFile are the sources of a value that somebody chose (DescribeConfigs: DYNAMIC_TOPIC_CONFIG,
-// DYNAMIC_BROKER_CONFIG, STATIC_BROKER_CONFIG).
+// ownTopic is the source of a value that was set for the topic (DescribeConfigs: DYNAMIC_TOPIC_CONFIG); ownBroker and
+// brokerFile of one for the broker (DYNAMIC_BROKER_CONFIG, STATIC_BROKER_CONFIG). A topic's list has all three.
 const (
 	ownTopic   = 1
 	ownBroker  = 2
@@ -63,8 +63,11 @@ func (a *Admin) settings(ctx context.Context, kind kafka.ResourceType, names []s
 		}
 		settings := make(map[string]Setting, len(r.ConfigEntries))
 		for _, e := range r.ConfigEntries {
-			source := e.ConfigSource
-			settings[e.ConfigName] = Setting{e.ConfigValue, source == ownTopic || source == ownBroker || source == brokerFile}
+			own := e.ConfigSource == ownTopic
+			if kind == kafka.ResourceTypeBroker {
+				own = e.ConfigSource == ownBroker || e.ConfigSource == brokerFile
+			}
+			settings[e.ConfigName] = Setting{e.ConfigValue, own}
 		}
 		found[r.ResourceName] = settings
 	}
@@ -76,8 +79,8 @@ func (a *Admin) settings(ctx context.Context, kind kafka.ResourceType, names []s
 	return found, nil
 }
 
-// SetTopicSettings sets the given settings of a topic and leaves its others alone. With check the broker only says whether
-// it would.
+// SetTopicSettings sets the given settings of a topic, leaves its others alone, and returns when the cluster shows them.
+// With check the cluster only says whether it would.
 func (a *Admin) SetTopicSettings(ctx context.Context, topic string, settings map[string]string, check bool) error {
 	client, done, err := a.client()
 	if err != nil {
@@ -103,5 +106,28 @@ func (a *Admin) SetTopicSettings(ctx context.Context, topic string, settings map
 			return fmt.Errorf("set settings of %s: %w", topic, r.Error)
 		}
 	}
-	return nil
+	if check {
+		return nil
+	}
+	return a.awaitSettings(ctx, topic, settings)
+}
+
+// awaitSettings returns when a topic has the settings: the controller answers before its brokers know.
+func (a *Admin) awaitSettings(ctx context.Context, topic string, want map[string]string) error {
+	for {
+		all, err := a.TopicSettings(ctx, topic)
+		if err != nil {
+			return err
+		}
+		shown := true
+		for name, value := range want {
+			shown = shown && all[topic][name].Value == value
+		}
+		if shown {
+			return nil
+		}
+		if !pause(ctx, offsetsPause) {
+			return fmt.Errorf("set settings of %s: set, but not shown: %w", topic, context.Cause(ctx))
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 // ConnectRedis makes a client of the configured Redis; it opens no connection.
 // It reads the files that the configuration names. The caller closes the client.
 func ConnectRedis(c daemon.Redis) (redis.UniversalClient, error) {
-	secure, err := redisTLS(c.TLS)
+	secure, err := TLSOf(c.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("redis.tls: %w", err)
 	}
@@ -51,7 +51,9 @@ func secret(key, value, file string) (string, error) {
 	return value, nil
 }
 
-func redisTLS(c daemon.TLS) (*tls.Config, error) {
+// TLSOf returns what crypto/tls makes of the settings, nil when they are off. It
+// reads the files that they name.
+func TLSOf(c daemon.TLS) (*tls.Config, error) {
 	if !c.Enabled {
 		return nil, nil
 	}

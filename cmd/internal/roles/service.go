@@ -102,7 +102,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{
-		Config: p.kafka, Group: groupPrefix + s.Name, Topic: layout.Topic, Watch: s.metrics.Watch(),
+		Config: p.kafka, Group: GroupOf(s.Name), Topic: layout.Topic, Watch: s.metrics.Watch(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)

@@ -71,6 +71,13 @@ func TestNewestTurnOfEachSubjectStays(t *testing.T) {
 	})
 }
 
+func TestNobodyActsOnACanary(t *testing.T) {
+	canary, err := events.ParseSubject(events.CanaryPrefix + "home-1")
+	require.NoError(t, err)
+	person := consumers.Turn{Subject: slotstest.Subject(1)}
+	require.Equal(t, []consumers.Turn{person}, slots.Newest([]consumers.Turn{{Subject: canary}, person}))
+}
+
 func TestMoreWorkPerTurnMakesSmallerScripts(t *testing.T) {
 	turns := make([]consumers.Turn, 2000)
 	last := len(turns) + 1

@@ -19,13 +19,15 @@ const scriptWork = 5000
 const turnWork = 10
 
 // Newest returns the turns with only the newest of each subject, in the order
-// in which the subjects first came.
+// in which the subjects first came. Canaries are left out: nobody acts on them, and
+// no partner is told to stop what it never did.
 func Newest(turns []consumers.Turn) []consumers.Turn {
 	place := make(map[events.Subject]int, len(turns))
 	newest := make([]consumers.Turn, 0, len(turns))
 	for _, t := range turns {
 		i, seen := place[t.Subject]
 		switch {
+		case t.Subject.IsCanary():
 		case !seen:
 			place[t.Subject] = len(newest)
 			newest = append(newest, t)

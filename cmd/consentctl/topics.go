@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/topics"
+)
+
+func newTopics(p *program) *cobra.Command {
+	return group("topics", "Create topics, and hold them to deploy/topics.yaml",
+		newTopicsCheck(p), newTopicsCreate(p), newTopicsAlign(p))
+}
+
+// topicNames are the configured names of the topics of deploy/topics.yaml.
+func topicNames(t daemon.Topics) map[string]string {
+	return map[string]string{
+		deploy.EventsTopic: t.Events, deploy.PoliciesTopic: t.Policies, deploy.ParkedTopic: t.Parked,
+		deploy.ReceiptsTopic: t.Receipts, deploy.AuditTopic: t.Audit,
+	}
+}
+
+// wantedTopics returns the topics as they have to be on the cluster.
+func (s *session) wantedTopics(ctx context.Context) (*stream.Admin, []deploy.Topic, error) {
+	layout, err := deploy.Topics()
+	if err != nil {
+		return nil, nil, err
+	}
+	admin, err := s.Admin()
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted, err := topics.Wanted(ctx, admin, layout, topicNames(s.Topics))
+	return admin, wanted, err
+}
