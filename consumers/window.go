@@ -65,14 +65,12 @@ func (w *window) empty() bool { return len(w.parts) == 0 }
 // full says whether the window must be written before more is folded.
 func (w *window) full() bool { return w.states >= wideStates || w.events >= wideEvents }
 
-// ripe says whether a window that was kept open to catch up should go now.
+// ripe says whether a window that was kept open to catch up should go now: also
+// when it covers as much of the log as is left, so that windows shrink towards
+// the end, and little is left to write when nothing is left to fold.
 func (w *window) ripe(behind int64) bool {
-	return behind < farBehind || w.full() || w.barren() || time.Since(w.since) >= wideAge
+	return behind < farBehind || w.full() || int64(w.events) >= behind || time.Since(w.since) >= wideAge
 }
-
-// barren says that keeping the window open does not pay much: nearly every event
-// is of another subject, so one write does not cover more than one.
-func (w *window) barren() bool { return w.states >= barrenStates && w.states*10 >= w.events*9 }
 
 // forget drops the share of a partition that is to be read again.
 func (w *window) forget(p *partition) {
@@ -137,16 +135,13 @@ func (p *part) close(due trigger, far bool) batch {
 // none of these is reached: a window goes as soon as the cache can take it.
 const (
 	// farBehind is the lag, in records over a lane's partitions, from which windows
-	// are kept open to fold more of the log into one write: some 50 ms of work,
+	// are kept open to fold more of the log into one write: some 20 ms of work,
 	// less than anyone who is that far behind could notice.
-	farBehind = 25_000
-	// wideStates bounds a window's memory: 32,768 states are about 10 MB, with
-	// the copies that are being written, in each lane. Twice as many gain little,
-	// and at the end of a replay they are written while nothing is left to fold.
-	wideStates = 1 << 15
-	// barrenStates are enough for several of them to meet in a bucket, where a
-	// window is bucket by bucket cheaper to write.
-	barrenStates = 1 << 14
+	farBehind = 10_000
+	// wideStates bounds a window's memory: 65,536 states are about 30 MB, with the
+	// copies that are being written and their scripts, in each lane. Twice as many
+	// cost Redis hardly less (docs/decisions/0003).
+	wideStates = 1 << 16
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a

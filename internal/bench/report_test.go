@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
@@ -23,7 +26,8 @@ type report struct {
 type row struct {
 	name  string
 	rates []float64 // events a second
-	cpu   []float64 // microseconds an event
+	cpu   []float64 // of this process, microseconds an event
+	redis []float64 // of the Redis, the same; on an embedded one it is in cpu
 }
 
 func (r *report) row(name string) *row {
@@ -44,12 +48,13 @@ func (r *report) measure(name string, n int, server *testenv.RedisServer, b *tes
 	if server != nil {
 		server.Flush(b)
 	}
-	cpu, began := cpuTime(), time.Now()
+	cpu, redis, began := cpuTime(), redisTime(b, server), time.Now()
 	f()
 	took, used := time.Since(began), cpuTime()-cpu
 	row := r.row(name)
 	row.rates = append(row.rates, float64(n)/took.Seconds())
-	row.cpu = append(row.cpu, float64(used.Microseconds())/float64(n))
+	row.cpu = append(row.cpu, micros(used, n))
+	row.redis = append(row.redis, micros(redisTime(b, server)-redis, n))
 }
 
 // service measures one of our services from its start until everything is decided,
@@ -59,7 +64,7 @@ func (r *report) service(name string, n int, server *testenv.RedisServer, b *tes
 		return
 	}
 	server.Flush(b)
-	cpu, began := cpuTime(), time.Now()
+	cpu, redis, began := cpuTime(), redisTime(b, server), time.Now()
 	e := testservice.Start(b, cfg)
 	starting := time.Since(began)
 	decided, acted := e.Wait(b, int64(n))
@@ -68,8 +73,11 @@ func (r *report) service(name string, n int, server *testenv.RedisServer, b *tes
 	first, second := r.row(name+", decided"), r.row(name+", and acted on")
 	first.rates = append(first.rates, float64(n)/(starting+decided).Seconds())
 	second.rates = append(second.rates, float64(n)/(starting+acted).Seconds())
-	second.cpu = append(second.cpu, float64(used.Microseconds())/float64(n))
+	second.cpu = append(second.cpu, micros(used, n))
+	second.redis = append(second.redis, micros(redisTime(b, server)-redis, n))
 }
+
+func micros(used time.Duration, n int) float64 { return float64(used.Microseconds()) / float64(n) }
 
 // chosen says whether KELISIM_BENCH_ONLY, a part of names, leaves the row in.
 func chosen(name string) bool { return strings.Contains(name, os.Getenv("KELISIM_BENCH_ONLY")) }
@@ -82,6 +90,20 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// redisTime returns the CPU time of a Redis, or nothing where it is embedded.
+func redisTime(b *testing.B, server *testenv.RedisServer) (used time.Duration) {
+	if server == nil || !testenv.Real() {
+		return 0
+	}
+	info := server.Client(b).InfoMap(b.Context(), "cpu")
+	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+		seconds, err := strconv.ParseFloat(info.Item("CPU", name), 64)
+		require.NoError(b, err)
+		used += time.Duration(seconds * float64(time.Second))
+	}
+	return used
 }
 
 func median(v []float64) float64 {
@@ -97,14 +119,14 @@ func (r *report) print(repeat int) {
 	limit = min(limit, median(r.row("limit: fetch and walk alone").rates))
 	fmt.Printf("\nreplay of %d events, each subject %d times, real servers: %v (medians of %d)\n", r.n, repeat, testenv.Real(), rounds)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "\tevents/s\tCPU us/event\t/ smaller limit\t/ team's loop\t/ franz-go\t")
+	_, _ = fmt.Fprintln(w, "\tevents/s\tCPU us/event\tof Redis\t/ smaller limit\t/ team's loop\t/ franz-go\t")
 	for _, row := range r.rows {
 		rate := median(row.rates)
-		used := "-" // of both rows of a service, in the second
+		used, redis := "-", "-" // of both rows of a service, in the second
 		if len(row.cpu) > 0 {
-			used = fmt.Sprintf("%.2f", median(row.cpu))
+			used, redis = fmt.Sprintf("%.2f", median(row.cpu)), fmt.Sprintf("%.2f", median(row.redis))
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%s\t%.2f\t%.1f\t%.2f\t\n", row.name, rate, used, rate/limit, rate/team, rate/peer)
+		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%s\t%s\t%.2f\t%.1f\t%.2f\t\n", row.name, rate, used, redis, rate/limit, rate/team, rate/peer)
 	}
 	_ = w.Flush()
 }

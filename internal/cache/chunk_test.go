@@ -213,3 +213,26 @@ func TestPartitionsAreWrittenAtTheSameTime(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingIsSentBehindAPipelineThatFailed: a node that is gone would cost one
+// deadline for each.
+func TestNothingIsSentBehindAPipelineThatFailed(t *testing.T) {
+	w := &wire{}
+	client := connect(t, testenv.Redis(t).Addr())
+	client.AddHook(w)
+	o := own(t, open(t, client), cache.MaxPipeline*cache.LiveChunk+1)
+	o.grow(events.Granted)
+	sent := 0
+	w.send = func(_ context.Context, cmds []redis.Cmder, _ redis.ProcessPipelineHook) error {
+		sent += len(cmds)
+		lose(cmds...)
+		return io.EOF
+	}
+	b := o.batch()
+	require.ErrorIs(t, o.write(b).Err, cache.ErrUnavailable)
+	require.Equal(t, cache.MaxPipeline, sent)
+
+	w.send = nil
+	require.NoError(t, o.write(b).Err)
+	o.isTheFold()
+}

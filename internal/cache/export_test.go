@@ -5,6 +5,12 @@ import (
 	"math"
 )
 
+// Limits that tests go beyond.
+const (
+	MaxPipeline = maxPipeline
+	LiveChunk   = liveChunk
+)
+
 // Distrust makes the next batch of a partition take the careful way, as if
 // newer states might be stored.
 func (r *Redis) Distrust(partition int32) {

@@ -148,13 +148,16 @@ func (s *Service) Wait(t testing.TB, n int64) (decided, acted time.Duration) {
 			s.ended <- err
 			require.NoError(t, err, "the service ended")
 			t.Fatal("the service ended")
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(lookEvery):
 		}
 		if time.Since(began) > patience {
 			t.Fatalf("of %d events %d decided and %d acted on after %v", n, next, done, patience)
 		}
 	}
 }
+
+// lookEvery is how often the marks are read: seldom enough not to be a load of its own.
+const lookEvery = 10 * time.Millisecond
 
 // patience is how long a service may take for what a test gives it; a million
 // events take seconds.
