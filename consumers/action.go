@@ -15,7 +15,7 @@ import (
 type Service struct {
 	Name        string           // of the consumer group and the key space: "marketing"
 	Purposes    []events.Purpose // the cache answers for these; an action follows when one of them stops or comes back
-	EveryChange bool             // an action follows every change of a state, whatever it is about
+	EveryChange bool             // an action follows every change of a state, whatever it is about, and every claim, maybe without turns
 	Action      Action
 }
 

@@ -125,7 +125,7 @@ func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func(
 		version, _ := d.State.Version()
 		turns[i] = Turn{Subject: d.Subject, State: d.State, Standing: a.cfg.Rules.Standing(d.State), Version: version}
 	}
-	if len(turns) > 0 {
+	if len(turns) > 0 || a.cfg.Service.EveryChange {
 		slot := a.cfg.Slots(partition)
 		slot.Epoch = epoch
 		if err := a.cfg.Service.Action.Act(ctx, slot, turns); err != nil {

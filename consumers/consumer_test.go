@@ -75,6 +75,25 @@ func TestCacheEndsAsThePureFold(t *testing.T) {
 	}
 }
 
+// Several events of a subject are one change of the cache. Until that is acted on
+// nothing from the first of them on is, whatever the receipts would like.
+func TestNothingCountsAsActedFromTheFirstOfSeveralChangesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.cfg.Service.EveryChange = true
+		b.action.fail = func() error { return errors.New("not now") }
+		rnd := rand.New(rand.NewPCG(9, 9))
+		b.story(t, rnd, 100, 1)
+		stop := b.start(t)
+		p := events.PartitionOf(subject(t, 0).Reveal(), testPartitions)
+		for b.mark(p).Next < b.log.end()[p] {
+			<-time.After(10 * time.Millisecond)
+		}
+		require.Zero(t, b.mark(p).Acted)
+		require.NoError(t, stop())
+	})
+}
+
 func TestServiceOfEveryChangeIsHandedEveryNewestState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -22,6 +22,7 @@ type entry struct {
 	open        bool         // changed in the window that is open
 	base        events.State // before the window
 	baseStopped events.PurposeSet
+	since       int64 // offset of the first event of the window that changed it
 }
 
 // memo keeps the states of one partition's subjects in the consumer, so that a

@@ -92,7 +92,7 @@ func (p *partition) fold(rules *events.Rules, w *window, e *entry, event *events
 	part.tally.Verdicts[out.Verdict]++
 	if out.Changed {
 		if !e.open {
-			e.open, e.base, e.baseStopped = true, e.state, e.stopped
+			e.open, e.base, e.baseStopped, e.since = true, e.state, e.stopped, event.Logged.Position.Offset
 			part.changed = append(part.changed, e)
 			w.states++
 		}

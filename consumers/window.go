@@ -125,7 +125,10 @@ func (p *part) close(due trigger, far bool) batch {
 	for _, e := range p.changed {
 		act := due.by(e) || p.mending && e.base.IsZero()
 		b.acts = b.acts || act
-		b.Changes = append(b.Changes, cache.Change{Subject: e.subject, State: e.state, Prev: e.base, Act: act})
+		version, _ := e.state.Version()
+		b.Changes = append(b.Changes, cache.Change{
+			Subject: e.subject, State: e.state, Prev: e.base, Act: act, Older: version.Offset - e.since,
+		})
 		e.open, e.base = false, events.State{}
 	}
 	return b

@@ -70,7 +70,7 @@ func TestComposeStartsTheServices(t *testing.T) {
 			require.Equal(t, []string{"ALL"}, s.CapDrop)
 		}
 	}
-	require.ElementsMatch(t, []string{"marketing", "targeting", "affiliate", "policy"}, roles)
+	require.ElementsMatch(t, []string{"marketing", "targeting", "affiliate", "policy", "snapshots"}, roles)
 }
 
 func TestComposeConfiguresTheServices(t *testing.T) {

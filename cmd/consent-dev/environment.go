@@ -99,7 +99,7 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	if p.Suppression.Current, err = newSuppressionKey(); err != nil {
 		return err
 	}
-	for _, role := range roles.All() {
+	for _, role := range roles.Asked() {
 		service, err := p.Service(role)
 		if err != nil {
 			return fmt.Errorf("%s: %w", role.Name, err)

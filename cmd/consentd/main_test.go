@@ -104,7 +104,7 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 				role.Name, "--kafka-brokers", kafka.Addr(), "--redis-addrs", redis.Addr(), "--admin-addr", "127.0.0.1:0",
 				"--topics-events", topic(deploy.EventsTopic), "--topics-parked", topic(deploy.ParkedTopic),
 				"--topics-receipts", topic(deploy.ReceiptsTopic), "--policy-activity-topic", topic(deploy.ActivityTopic),
-				"--policy-key-file", keyFile(t),
+				"--policy-key-file", keyFile(t), "--topics-state", topic(deploy.StateTopic),
 			}
 			before := goleak.IgnoreCurrent()
 			ctx, cancel := context.WithCancel(t.Context())

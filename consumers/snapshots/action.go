@@ -102,10 +102,13 @@ func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.T
 	p := a.part(at.Partition)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for chunk := range chunks(slots.Newest(turns)) {
-		if err := a.write(ctx, p, at, chunk); err != nil {
+	turns = slots.Newest(turns)
+	for first := true; first || len(turns) > 0; first = false { // without turns it still takes the seat, and tells where the cache stands
+		n := min(len(turns), slots.MaxSubjects)
+		if err := a.write(ctx, p, at, turns[:n]); err != nil {
 			return fmt.Errorf("snapshots: partition %d: %w", at.Partition, err)
 		}
+		turns = turns[n:]
 	}
 	return nil
 }
@@ -140,10 +143,12 @@ func (a *Action) write(ctx context.Context, p *part, at consumers.Slot, turns []
 			done.States++
 		}
 	}
-	if err := p.publish(ctx, messages); err != nil {
-		return err
+	if len(messages) > 0 {
+		if err := p.publish(ctx, messages); err != nil {
+			return err
+		}
+		a.remind(p)
 	}
-	a.remind(p)
 	a.cfg.Report(done)
 	return nil
 }
@@ -160,6 +165,7 @@ func (a *Action) Close(ctx context.Context) error {
 		p.mu.Lock()
 		if p.reminder != nil && p.reminder.Stop() {
 			faults = append(faults, a.checkpoint(ctx, p))
+			p.reminder.Stop()
 		}
 		p.mu.Unlock()
 	}

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/kelisim/kelisim/consumers"
-	"github.com/kelisim/kelisim/consumers/internal/slots"
 	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/events/stream"
 )
@@ -156,7 +153,8 @@ func (a *Action) remind(p *part) {
 	})
 }
 
-// checkpoint writes where the partition stands, if its seat is still ours.
+// checkpoint writes where the partition stands, if its seat is still ours, and goes
+// on to do so while it moves: events that change nothing move it without an action.
 func (a *Action) checkpoint(ctx context.Context, p *part) error {
 	if p.seat == nil {
 		return nil // the next turns take another
@@ -165,10 +163,11 @@ func (a *Action) checkpoint(ctx context.Context, p *part) error {
 	if err != nil || now.epoch != p.seat.epoch || !now.known {
 		return err
 	}
-	if now.acted < now.next {
-		a.remind(p) // somebody is about to act on the rest
+	news := p.told == nil || now.acted > p.told.Acted
+	if news || now.acted < now.next {
+		a.remind(p) // it moves, or somebody is about to act on the rest
 	}
-	if p.told != nil && now.acted <= p.told.Acted {
+	if !news {
 		return nil
 	}
 	messages, err := a.tell(ctx, p, now)
@@ -183,9 +182,4 @@ func (a *Action) checkpoint(ctx context.Context, p *part) error {
 	}
 	a.cfg.Report(Written{Checkpoints: 1})
 	return nil
-}
-
-// chunks returns the turns in pieces that one script can take.
-func chunks(turns []consumers.Turn) iter.Seq[[]consumers.Turn] {
-	return slices.Chunk(turns, slots.MaxSubjects)
 }

@@ -33,6 +33,10 @@ func offsetOf(s events.State) int64 {
 	return offset
 }
 
+// since returns the offset of the first event that Prev does not know of: what
+// stands in the outbox, for until it is acted on nothing from there on is.
+func (c *Change) since() int64 { return offsetOf(c.State) - c.Older }
+
 // follows says whether the change is to be written over what is stored, or was
 // stored already. When it was folded from something else, that is the error.
 func (c *Change) follows(stored events.State) (bool, error) {
@@ -70,6 +74,8 @@ func (c *Change) validate(b *Batch, l Layout) error {
 	switch {
 	case !ok || version(c.State) <= version(c.Prev):
 		return errors.New("the new state is not newer")
+	case c.Older < 0 || c.since() < 0:
+		return fmt.Errorf("its first change cannot be %d offsets older", c.Older)
 	case v.Generation != l.Generation || v.Partition != b.Partition || v.Offset >= b.To:
 		return fmt.Errorf("state of %v is not of this log up to %d", v, b.To)
 	}

@@ -56,7 +56,7 @@ func (e *encoder) prepare(l Layout) {
 	for i := range changes {
 		t := changeTexts{state: changes[i].State.Encoded(), member: changes[i].Subject.Reveal()}
 		if changes[i].Act {
-			t.score = itoa(offsetOf(changes[i].State))
+			t.score = itoa(changes[i].since())
 		}
 		e.texts = append(e.texts, t)
 	}

@@ -138,8 +138,8 @@ func (at *memoryPartition) write(b *Batch, now events.Millis) (skipped int, err 
 		}
 		at.mark.Digest = at.mark.Digest.Swap(c.Subject, c.Prev, c.State)
 		at.states[c.Subject] = c.State
-		if _, waits := at.outbox[c.Subject]; c.Act && !waits {
-			at.outbox[c.Subject] = offsetOf(c.State)
+		if first, waits := at.outbox[c.Subject]; c.Act && (!waits || c.since() < first) {
+			at.outbox[c.Subject] = c.since()
 		}
 	}
 	for _, h := range b.Holds {

@@ -83,7 +83,8 @@ type Change struct {
 	Subject events.Subject
 	Prev    events.State // that State was folded from; zero where there was none
 	State   events.State
-	Act     bool // something must be done about it: goes into the outbox
+	Act     bool  // something must be done about it: goes into the outbox
+	Older   int64 // by how many offsets the first event since Prev that changed it stands before State's version
 }
 
 // Hold restricts a subject because of the event at a position, or lifts that. One

@@ -55,6 +55,7 @@ type SASL struct {
 type Topics struct {
 	Events     string `key:"events" help:"topic of the decisions"`
 	Policies   string `key:"policies" help:"topic of the published policy versions"`
+	State      string `key:"state" help:"topic of the snapshots of every subject's state"`
 	Parked     string `key:"parked" help:"topic for what could not be applied"`
 	Receipts   string `key:"receipts" help:"topic of the proofs that a range was applied"`
 	Audit      string `key:"audit" help:"topic of what operators did; consentctl only"`
@@ -130,8 +131,8 @@ func Defaults() Config {
 	return Config{
 		Kafka: Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
 		Topics: Topics{
-			Events: "consent.events.v1", Policies: "consent.policies.v1", Parked: "consent.parked.v1", Receipts: "consent.receipts.v1",
-			Audit: "consent.audit.v1",
+			Events: "consent.events.v1", Policies: "consent.policies.v1", State: "consent.state.v1",
+			Parked: "consent.parked.v1", Receipts: "consent.receipts.v1", Audit: "consent.audit.v1",
 		},
 		Redis:    Redis{Mode: RedisSingle},
 		Cache:    Cache{Memory: 1_000_000},

@@ -67,7 +67,7 @@ func (k Kafka) validate() error {
 func (t Topics) validate() error {
 	faults := []error{atLeast("topics.generation", t.Generation, 0)}
 	for key, name := range map[string]string{
-		"topics.events": t.Events, "topics.policies": t.Policies, "topics.parked": t.Parked, "topics.receipts": t.Receipts,
+		"topics.events": t.Events, "topics.policies": t.Policies, "topics.state": t.State, "topics.parked": t.Parked, "topics.receipts": t.Receipts,
 		"topics.audit": t.Audit,
 	} {
 		if name == "" {

@@ -51,6 +51,7 @@ type told struct {
 	states map[events.Subject]events.State
 	lives  map[events.Subject][]change
 	parked map[events.Subject]bool // an event of theirs cannot be judged: they are held
+	ends   map[int32]int64         // behind the last event of each partition
 }
 
 // foldLog reads a topic from its beginning to its present end and folds it in
@@ -76,14 +77,14 @@ func foldLog(t testing.TB, kafka, topic string, partitions int32) *told {
 
 	rules := events.SeedRules()
 	decoder := cloudevent.Decoder{Rules: rules}
-	out := &told{states: make(map[events.Subject]events.State), lives: make(map[events.Subject][]change), parked: make(map[events.Subject]bool)}
+	out := &told{states: make(map[events.Subject]events.State), lives: make(map[events.Subject][]change), parked: make(map[events.Subject]bool), ends: make(map[int32]int64)}
 	for len(left) > 0 {
 		f, err := r.Poll(ctx)
 		require.NoError(t, err)
 		for i := range f.Batches {
 			b := &f.Batches[i]
 			for j := range b.Records {
-				out.fold(t, rules, decoder, &b.Records[j])
+				out.foldWith(t, rules, decoder, &b.Records[j])
 			}
 			if end, ok := left[b.Partition]; ok && b.Next >= end {
 				delete(left, b.Partition)
@@ -94,7 +95,14 @@ func foldLog(t testing.TB, kafka, topic string, partitions int32) *told {
 	return out
 }
 
-func (o *told) fold(t testing.TB, rules *events.Rules, decoder cloudevent.Decoder, r *stream.Record) {
+// foldNext folds one more record.
+func (o *told) foldNext(t testing.TB, r *stream.Record) {
+	o.foldWith(t, seed, cloudevent.Decoder{Rules: seed}, r)
+}
+
+var seed = events.SeedRules()
+
+func (o *told) foldWith(t testing.TB, rules *events.Rules, decoder cloudevent.Decoder, r *stream.Record) {
 	var e events.Event
 	require.NoError(t, decoder.Decode(r, &e))
 	e.Logged = events.Stamp{
@@ -104,6 +112,7 @@ func (o *told) fold(t testing.TB, rules *events.Rules, decoder cloudevent.Decode
 	require.NoError(t, err)
 	state, out := rules.Apply(o.states[s], &e)
 	o.events++
+	o.ends[r.Partition] = r.Offset + 1
 	o.states[s] = state
 	if out.Verdict == events.Park {
 		o.parked[s] = true

@@ -2,7 +2,7 @@
 // engine and action, wired in the order in which an event passes them.
 //
 // It decides nothing and adds nothing to what its parts do. cmd/consentd runs
-// one role per process with it, cmd/consent-dev all in one.
+// one role per process with it, cmd/consent-dev those that guards ask in one.
 package roles
 
 import (
@@ -38,7 +38,8 @@ type Platform struct {
 	Publications policy.Publications // what the role policy goes by
 
 	kafka   stream.Config
-	clients []redis.UniversalClient // one per service: none waits for another's connections
+	clients []redis.UniversalClient       // one per service: none waits for another's connections
+	finally []func(context.Context) error // what actions leave to end
 }
 
 // Open makes the clients. It reads the files that the configuration names and
@@ -91,6 +92,9 @@ func (p *Platform) Connect() (redis.UniversalClient, error) {
 // service may run any more.
 func (p *Platform) Close(ctx context.Context) error {
 	faults := []error{p.Producer.Close(ctx)}
+	for _, end := range p.finally {
+		faults = append(faults, end(ctx))
+	}
 	for _, client := range p.clients {
 		faults = append(faults, client.Close())
 	}

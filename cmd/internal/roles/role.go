@@ -9,6 +9,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/consumers/targeting"
 )
 
@@ -23,6 +24,12 @@ type Role struct {
 
 // All returns the roles, in the order in which people list them.
 func All() []Role {
+	return append(Asked(),
+		Role{Name: snapshots.Name, Short: "Keep the newest state of every subject in a topic, for rebuilds", service: snapshotsService})
+}
+
+// Asked returns the roles whose caches guards ask.
+func Asked() []Role {
 	return []Role{
 		{Name: marketing.Name, Short: "Take people out of audiences and send queues", service: marketingService},
 		{Name: targeting.Name, Short: "Forget profiles and segments", service: targetingService},

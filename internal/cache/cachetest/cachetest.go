@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t testing.TB) Fixture) {
 		{"ReceiptsOnlyCoverMore", receiptsOnlyCoverMore},
 		{"OutboxKeepsWhatWasNotDone", outboxKeeps},
 		{"OutboxKeepsWhatChangedSince", outboxKeepsNewer},
+		{"OutboxKeepsTheFirstOfSeveralChanges", outboxKeepsFirst},
 		{"FlushIsSeen", flushIsSeen},
 		{"ReplayChangesNothing", replayChangesNothing},
 		{"HoldStaysUntilReleasedForGood", holdStays},

@@ -35,6 +35,19 @@ func outboxKeeps(t *testing.T, f Fixture) {
 	require.Empty(t, first)
 }
 
+// A batch that covers several events of a subject waits for an action from the
+// first of them on.
+func outboxKeepsFirst(t *testing.T, f Fixture) {
+	o := own(t, f, 3)
+	o.write(o.batch(0))
+	require.Equal(t, int64(1), o.done(o.pending()...))
+	b := o.batch(1, 2)
+	b.Changes[1].Older = 1
+	o.write(b)
+	require.Equal(t, int64(1), o.done(o.pending()[0]), "the other's first change stands there too")
+	require.Equal(t, int64(3), o.done(o.pending()...))
+}
+
 func outboxKeepsNewer(t *testing.T, f Fixture) {
 	o := own(t, f, 2)
 	o.write(o.batch(0, 1))
