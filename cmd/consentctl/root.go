@@ -44,6 +44,7 @@ func newRoot(p *program) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
 	root.AddCommand(
 		newShow(p),
+		newVerify(p),
 		newParked(p),
 		newOffsets(p),
 		newPolicy(p),

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 // commands and consentctl itself:
 //
 //	exits CODE consentctl ARGS…     run it and want that exit code; stdout and stderr look at what it said
-//	start SERVICE, stop SERVICE     run a service on the bench
+//	start SERVICE, halt SERVICE     run a service on the bench, and end it ("stop" would end the script, and well)
 //	grant WHO PURPOSE…              publish a grant, and likewise withdraw; each is applied by the running services behind it
 //	rubbish WHO                     publish a withdrawal whose data nobody can read
 //	redis COMMAND ARGS…             do something to the caches by hand
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":    scriptExits,
 	"start":    func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).start(testingOf(ts), args[0]) },
-	"stop":     func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).stop(testingOf(ts), args[0]) },
+	"halt":     func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).stop(testingOf(ts), args[0]) },
 	"grant":    scriptDecision(events.Granted),
 	"withdraw": scriptDecision(events.Withdrawn),
 	"rubbish":  scriptRubbish,

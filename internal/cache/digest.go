@@ -21,6 +21,9 @@ func (d Digest) Swap(s events.Subject, from, to events.State) Digest {
 	return (d + hash(s, to) - hash(s, from)) & digestMask
 }
 
+// Plus returns the digest of both together, of subjects that are in only one.
+func (d Digest) Plus(other Digest) Digest { return (d + other) & digestMask }
+
 func hash(s events.Subject, state events.State) Digest {
 	if state.IsZero() {
 		return 0

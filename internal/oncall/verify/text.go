@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/kelisim/kelisim/internal/oncall/output"
+)
+
+// Text implements [output.Result]: a line for each service and partition, and the sum.
+func (r *Report) Text(w io.Writer) {
+	for _, d := range r.Found {
+		d.Text(w)
+	}
+	heading := []string{"PARTITION", "SERVICE", "LOG", "NEXT", "SUBJECTS", "DIGEST", "DIFFERENCES", "NOT JUDGED"}
+	output.Columns(w, heading, func(yield func([]string) bool) {
+		for _, p := range r.Partitions {
+			for _, s := range p.Services {
+				if !yield(s.row(p)) {
+					return
+				}
+			}
+		}
+	})
+	fmt.Fprintf(w, "%d events in %.1f s, %.0f a second", r.Events, r.Seconds, r.Rate)
+	if r.RawRate > 0 {
+		fmt.Fprintf(w, "; reading alone: %.0f a second", r.RawRate)
+	}
+	fmt.Fprintf(w, "\n%d subjects, %d differences\n", r.Subjects, r.Differences)
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		fmt.Fprintf(w, "  %s: %d\n", kind, r.Kinds[kind])
+	}
+}
+
+func (s *Service) row(p *Partition) []string {
+	next, digest := "unknown", "-"
+	if s.Known {
+		next = fmt.Sprint(s.Next)
+	}
+	switch {
+	case s.Log == "":
+	case s.Log == s.Keeps:
+		digest = s.Log
+	default:
+		digest = s.Keeps + ", not " + s.Log
+	}
+	return []string{
+		fmt.Sprint(p.Partition), s.Service, fmt.Sprintf("%d to %d", p.From, p.To), next, fmt.Sprint(p.Subjects), digest,
+		fmt.Sprint(s.Differences), cmp.Or(s.notJudged(), "-"),
+	}
+}
+
+func (s *Service) notJudged() (text string) {
+	for what, n := range s.counts() {
+		if n == 0 {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%d %s", n, what)
+	}
+	return text
+}
+
+func (s *Service) counts() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		_ = yield("behind", s.Behind) && yield("moving", s.Moving) && yield("unjudged", s.Unjudged) && yield("dismissed", s.Dismissed)
+	}
+}
+
+// Text implements [output.Result]: one line.
+func (d Difference) Text(w io.Writer) {
+	fmt.Fprintf(w, "%s: %s, partition %d", d.Kind, d.Service, d.Partition)
+	if !d.Subject.IsZero() {
+		fmt.Fprintf(w, ", %v", d.Subject)
+	}
+	fmt.Fprintf(w, ": the log gives %s, stored is %s\n", cmp.Or(d.Log, "nothing"), cmp.Or(d.Stored, "nothing"))
+}

@@ -1,0 +1,244 @@
+// Package verify compares what the services hold with what the log says: it folds
+// the log as they do, partition by partition, and names every difference.
+//
+// It runs beside live traffic. A service's cache is compared at a position that it
+// is known to have reached, and what does not look right is looked at again, after
+// the fold has followed. So a difference is named only when the log forbids it in any
+// order of the two reads. A service that is behind is not wrong: what it has not
+// applied yet is counted, not judged.
+//
+// Its memory is bounded by Config.States, whatever the topic's size; see package fold.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/fold"
+	"github.com/kelisim/kelisim/internal/oncall/progress"
+)
+
+// DefaultStates is how many states are kept at a time, at some 300 bytes each.
+const DefaultStates = 2_000_000
+
+// Config says what is compared.
+type Config struct {
+	Services   []string       // empty: every service that Redis holds
+	Partitions []int32        // empty: all
+	Subject    events.Subject // nobody else; zero: everybody
+	States     int            // kept at a time, over all partitions under way; 0: DefaultStates
+	Workers    int            // partitions at a time; 0: one for each processor
+	Raw        bool           // read the log once without folding, too, and say how fast that was
+
+	Progress progress.Progress // nil: none
+	Found    func(Difference)  // called with each difference, one at a time; nil: they are counted alone
+}
+
+// verifier is one comparison at work.
+type verifier struct {
+	Config
+	cluster *cluster.Cluster
+	rules   *events.Rules
+	caches  []*cache.Inspector // one for each service, all of one layout
+
+	mu     sync.Mutex // of the report and of Found
+	report *Report
+	strays strays
+	events atomic.Int64
+}
+
+// Run compares. Where something differs the error is [exit.ErrFindings].
+func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
+	if cfg.States == 0 {
+		cfg.States = DefaultStates
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = progress.None()
+	}
+	v := &verifier{Config: cfg, cluster: k, report: newReport()}
+	if err := v.open(ctx); err != nil {
+		return nil, err
+	}
+	total, err := v.window(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.Raw {
+		if err := v.readRaw(ctx, total); err != nil {
+			return nil, err
+		}
+	}
+	began := time.Now()
+	if err := v.all(ctx, total); err != nil {
+		return nil, err
+	}
+	if err := v.compareStrays(ctx); err != nil {
+		return nil, err
+	}
+	v.report.finish(v.events.Load(), time.Since(began))
+	if v.report.Differences > 0 {
+		return v.report, exit.ErrFindings
+	}
+	return v.report, nil
+}
+
+// open finds the services. All have to follow this log, laid out alike.
+func (v *verifier) open(ctx context.Context) error {
+	layouts, err := v.cluster.Services(ctx, v.Services...)
+	if err != nil {
+		return err
+	}
+	client, err := v.cluster.Redis()
+	if err != nil {
+		return err
+	}
+	if v.rules, err = v.cluster.Rules(ctx); err != nil {
+		return err
+	}
+	for _, l := range layouts {
+		if l.Topic != v.cluster.Topics.Events || l.Generation != v.cluster.Generation {
+			return fmt.Errorf("service %s follows topic %s, generation %d, and not %s, generation %d: leave it out with --service",
+				l.Service, l.Topic, l.Generation, v.cluster.Topics.Events, v.cluster.Generation)
+		}
+		if first := layouts[0]; l.Partitions != first.Partitions || l.Buckets != first.Buckets {
+			return fmt.Errorf("services %s and %s are laid out otherwise: compare them one by one with --service", first.Service, l.Service)
+		}
+		v.caches = append(v.caches, cache.NewInspector(client, l))
+	}
+	return nil
+}
+
+func (v *verifier) layout() cache.Layout { return v.caches[0].Layout() }
+
+// window returns how much of the log there is to read, by partition.
+func (v *verifier) window(ctx context.Context) (map[int32]int64, error) {
+	if !v.Subject.IsZero() {
+		v.Partitions = []int32{v.layout().PartitionOf(v.Subject)}
+	}
+	admin, err := v.cluster.Admin()
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := admin.Offsets(ctx, v.cluster.Topics.Events)
+	if err != nil {
+		return nil, err
+	}
+	if len(offsets) != int(v.layout().Partitions) {
+		return nil, fmt.Errorf("topic %s has %d partitions, and the caches are laid out for %d", v.cluster.Topics.Events, len(offsets), v.layout().Partitions)
+	}
+	if len(v.Partitions) == 0 {
+		v.Partitions = slices.Sorted(maps.Keys(offsets))
+	}
+	total := make(map[int32]int64, len(v.Partitions))
+	for _, p := range v.Partitions {
+		o, has := offsets[p]
+		if !has {
+			return nil, exit.Misused("topic %s has no partition %d", v.cluster.Topics.Events, p)
+		}
+		total[p] = o.End - o.First
+	}
+	return total, nil
+}
+
+// all compares the partitions, the largest first, so that none is left to one
+// processor at the end.
+func (v *verifier) all(ctx context.Context, total map[int32]int64) error {
+	v.Progress.Start(total)
+	defer v.Progress.Done()
+	order := slices.SortedFunc(maps.Keys(total), func(a, b int32) int { return int(min(1, max(-1, total[b]-total[a]))) })
+	next := make(chan int32, len(order))
+	for _, p := range order {
+		next <- p
+	}
+	close(next)
+	workers := min(v.Config.Workers, len(order))
+	g, ctx := errgroup.WithContext(ctx)
+	for range workers {
+		g.Go(func() error {
+			reader, err := v.cluster.Reader(v.cluster.Topics.Events)
+			if err != nil {
+				return err
+			}
+			defer reader.Close()
+			for p := range next {
+				if err := v.partition(ctx, reader, p, max(1, v.States/workers)); err != nil {
+					return fmt.Errorf("partition %d: %w", p, err)
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// partition compares one partition, a share at a time.
+func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int32, limit int) error {
+	result := &Partition{Partition: id, caches: v.caches}
+	var last *pass
+	for share, more := fold.Whole(v.layout()), true; more; {
+		p := &pass{verifier: v, reader: reader, result: result, limit: limit}
+		err := p.run(ctx, share)
+		switch {
+		case errors.Is(err, fold.ErrCrowd) && !share.Last():
+			share = share.Lower()
+			continue
+		case err != nil:
+			return err
+		}
+		last = p
+		result.Passes++
+		share, more = share.Rest()
+	}
+	v.conclude(result, last)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.add(result)
+	return nil
+}
+
+// readRaw reads the log as the comparison will, and does nothing with it.
+func (v *verifier) readRaw(ctx context.Context, total map[int32]int64) error {
+	began, read := time.Now(), atomic.Int64{}
+	g, ctx := errgroup.WithContext(ctx)
+	for w := range v.Config.Workers {
+		g.Go(func() error {
+			for i, p := range v.Partitions {
+				if i%v.Config.Workers != w || total[p] == 0 {
+					continue
+				}
+				err := v.cluster.ReadShown(ctx, v.cluster.Topics.Events, progress.None(), func(*stream.Record) error {
+					read.Add(1)
+					return nil
+				}, p)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if took := time.Since(began).Seconds(); took > 0 {
+		v.report.RawRate = float64(read.Load()) / took
+	}
+	return nil
+}
