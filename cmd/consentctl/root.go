@@ -46,6 +46,7 @@ func newRoot(p *program) *cobra.Command {
 		newShow(p),
 		newParked(p),
 		newOffsets(p),
+		newRetention(p),
 		newPolicy(p),
 		newContext(p),
 		newAudit(p),
