@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
+	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
@@ -106,6 +107,7 @@ func (b *bench) start(t testing.TB, name string) {
 			action, err := affiliate.New(b.client, rules, nil, nil)
 			return affiliate.Service(action), err
 		},
+		policy.Name: func() (consumers.Service, error) { return policyService(b) },
 	}[name]
 	service, err := make()
 	require.NoError(t, err)

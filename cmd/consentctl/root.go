@@ -47,6 +47,7 @@ func newRoot(p *program) *cobra.Command {
 		newVerify(p),
 		newParked(p),
 		newOffsets(p),
+		newRetention(p),
 		newPolicy(p),
 		newTopics(p),
 		newDoctor(p),

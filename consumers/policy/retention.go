@@ -11,10 +11,10 @@ import (
 	versions "github.com/kelisim/kelisim/events/policy"
 )
 
-// keepUntil returns from when on data of a person is to be erased: the latest of
+// KeepUntil returns from when on data of a person is to be erased: the latest of
 // what the catalogue and its purposes ask. An erasure takes everything, so the
 // longest retention decides.
-func keepUntil(c *versions.Catalogue, ended events.Millis) time.Time {
+func KeepUntil(c *versions.Catalogue, ended events.Millis) time.Time {
 	due := versions.DueAt(ended.Time(), c.Retention)
 	for i := range c.Purposes {
 		if later := versions.DueAt(ended.Time(), c.Purposes[i].Retention); later.After(due) {

@@ -109,7 +109,7 @@ func (s *Sweeper) eraseDue(ctx context.Context, c *Calendar, partition int32, as
 		more = len(entries) == page
 		var due []events.Event
 		for _, entry := range entries {
-			if keepUntil(asked, entry.At).After(now) { // and so is everybody's behind
+			if KeepUntil(asked, entry.At).After(now) { // and so is everybody's behind
 				more = false
 				break
 			}
@@ -152,12 +152,12 @@ func (s *Sweeper) dueNow(ctx context.Context, asked *versions.Catalogue, subject
 	switch {
 	case !settled(view) || view.Held:
 		sum.Doubted++
-	case agreement.Phase != events.Over || keepUntil(asked, agreement.Ended).After(now):
+	case agreement.Phase != events.Over || KeepUntil(asked, agreement.Ended).After(now):
 		sum.Running++ // begun anew, or ended again, and the action follows
 	case rules.Frozen(view.State):
 		sum.Frozen++
 	default:
-		e := erasureOf(subject, agreement, keepUntil(asked, agreement.Ended))
+		e := erasureOf(subject, agreement, KeepUntil(asked, agreement.Ended))
 		return &e, nil
 	}
 	return nil, nil

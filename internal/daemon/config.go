@@ -136,8 +136,8 @@ func Defaults() Config {
 		},
 		Redis:    Redis{Mode: RedisSingle},
 		Cache:    Cache{Memory: 1_000_000},
-		Policy:   Policy{Sweep: time.Minute, Activity: Activity{Topic: "consent.activity.v1"}}, // due dates are days
-		Admin:    Admin{Addr: "127.0.0.1:9464"},                                                // the port that OpenTelemetry's Prometheus exporters use
+		Policy:   Policy{Sweep: time.Minute, Activity: Activity{Topic: "consent.activity.v1"}},
+		Admin:    Admin{Addr: "127.0.0.1:9464"}, // the port that OpenTelemetry's Prometheus exporters use
 		Log:      Log{Level: "info", Format: FormatAuto},
 		Shutdown: Shutdown{Budget: 20 * time.Second}, // Kubernetes kills after 30 s
 	}

@@ -66,6 +66,7 @@ var table = []place{
 	{pkg: "internal/oncall/cluster", ours: []string{
 		"events", "events/stream", "events/cloudevent", "events/policy", "deploy", "internal/cache", "internal/daemon", "internal/oncall/progress",
 	}, libs: []string{goRedis}},
+	{pkg: "internal/oncall/retention", ours: []string{"events", "events/policy", "consumers/policy", "internal/cache", "internal/oncall/output"}},
 	{pkg: "internal/oncall/...", ours: []string{
 		"events", "events/stream", "events/cekafka", "events/cloudevent", "events/policy", "schemas", "deploy", "consumers", "guard",
 		"internal/cache", "internal/daemon", "internal/daemon/settings", "internal/synthetic",
