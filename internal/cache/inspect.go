@@ -190,3 +190,7 @@ func (l Layout) BucketOf(s events.Subject) int32 {
 	_, bucket := l.place(s)
 	return bucket
 }
+
+// Of returns an inspector of another layout's keys in the same Redis, such as
+// those of a [Staging].
+func (i *Inspector) Of(l Layout) *Inspector { return NewInspector(i.client, l) }

@@ -17,6 +17,8 @@ type Layout struct {
 	Generation uint32 // of the topic
 	Partitions int32  // of the topic
 	Buckets    int32  // per partition; about one for every sixteen subjects (docs/decisions/0003)
+
+	beside bool // the keys of a rebuild, beside the live ones and in the same slots; see Staging
 }
 
 // DefaultBuckets is for half a million subjects in 32 partitions, sixteen to a
@@ -50,7 +52,11 @@ func notServiceRune(c rune) bool {
 // Prefix begins every key of the partition, hash tag included, so that all of
 // them live in one slot of a Redis Cluster: "consent:{marketing/1/17}:".
 func (l Layout) Prefix(partition int32) string {
-	return "consent:{" + l.Service + "/" + strconv.FormatUint(uint64(l.Generation), 10) + "/" + strconv.Itoa(int(partition)) + "}:"
+	prefix := "consent:{" + l.Service + "/" + strconv.FormatUint(uint64(l.Generation), 10) + "/" + strconv.Itoa(int(partition)) + "}:"
+	if l.beside {
+		prefix += stagedName
+	}
+	return prefix
 }
 
 // PartitionOf returns the partition that holds the subject's events and keys.
@@ -76,6 +82,7 @@ const (
 	bucketName   = "s:"     // hash, then the bucket's number: subject → state
 	outboxName   = "outbox" // sorted set: subject → offset whose action is still to be done
 	heldName     = "held"   // hash: subject → positions that hold it
+	stagedName   = "new:"   // begins the names of all of these where a rebuild writes them
 )
 
 func layoutKey(service string) string { return "consent:{" + service + "}:layout" }

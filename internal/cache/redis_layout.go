@@ -16,6 +16,7 @@ const layoutFormat = "1"
 // other that is there.
 func (r *Redis) record(ctx context.Context) error {
 	l := r.layout
+	l.beside = false // what is beside has the same
 	args := append(newArgs(11), layoutKey(l.Service),
 		"format", layoutFormat, "topic", l.Topic, "generation", strconv.FormatUint(uint64(l.Generation), 10),
 		"partitions", strconv.Itoa(int(l.Partitions)), "buckets", strconv.Itoa(int(l.Buckets)))

@@ -39,6 +39,10 @@ var (
 	mendLua string
 	//go:embed lua/redigest.lua
 	redigestLua string
+	//go:embed lua/differ.lua
+	differLua string
+	//go:embed lua/swap.lua
+	swapLua string
 )
 
 // scripts are the scripts of a store. Every key that one touches is among its
@@ -47,6 +51,7 @@ var (
 type scripts struct {
 	write, refresh, claim, forget, begin, done, hold, load, layout *redis.Script
 	look, mend, redigest                                           *redis.Script // of a Mender
+	differ, swap                                                   *redis.Script // of a Staging
 }
 
 func newScripts() scripts {
@@ -64,12 +69,15 @@ func newScripts() scripts {
 		look:     redis.NewScript(lookLua),
 		mend:     redis.NewScript(mendLua),
 		redigest: redis.NewScript(redigestLua),
+
+		differ: redis.NewScript(differLua),
+		swap:   redis.NewScript(holdsLua + swapLua),
 	}
 }
 
 // all lists the scripts.
 func (s *scripts) all() []*redis.Script {
-	return []*redis.Script{s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.look, s.mend, s.redigest}
+	return []*redis.Script{s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.look, s.mend, s.redigest, s.differ, s.swap}
 }
 
 // install gives the scripts to every node of Redis. A node forgets them when it

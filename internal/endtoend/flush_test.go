@@ -111,6 +111,7 @@ type load struct {
 func startLoad(t *testing.T, producer *stream.Producer, topic string) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{cancel: cancel}
+	t.Cleanup(func() { l.stop() })
 	l.ended.Go(func() {
 		pace := time.NewTicker(20 * time.Millisecond)
 		defer pace.Stop()

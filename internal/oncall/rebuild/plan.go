@@ -1,0 +1,106 @@
+package rebuild
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/kelisim/kelisim/internal/oncall/output"
+)
+
+// Where a partition was built from.
+const (
+	FromSnapshots = "snapshots"
+	FromLog       = "log"
+)
+
+// Plan says what a swap would change, or has changed. It holds no subject.
+type Plan struct {
+	Service    string  `json:"service"`
+	Subjects   int64   `json:"subjects"`
+	WouldDeny  int64   `json:"wouldDeny"`  // subjects that are allowed something now, and would not be
+	WouldAllow int64   `json:"wouldAllow"` // subjects that are denied something now, and would be allowed it
+	Otherwise  int64   `json:"otherwise"`  // subjects whose state is another, with the same answers
+	Unchanged  int64   `json:"unchanged"`
+	Partitions []*Part `json:"partitions"`
+}
+
+// Part is the plan of one partition.
+type Part struct {
+	Partition  int32    `json:"partition"`
+	Source     string   `json:"source"`               // snapshots, or log
+	Why        string   `json:"why,omitempty"`        // it was not built from snapshots
+	From       int64    `json:"from"`                 // the log was read from here on
+	Live       int64    `json:"live"`                 // position of the live cache, when compared
+	Staged     int64    `json:"staged"`               // of the rebuilt one
+	Digest     string   `json:"digest"`               // of the rebuilt states there
+	Verified   []string `json:"verified,omitempty"`   // services whose cache had the same digest at the same position
+	Unverified string   `json:"unverified,omitempty"` // why there is none
+	Subjects   int64    `json:"subjects"`
+	WouldDeny  int64    `json:"wouldDeny"`
+	WouldAllow int64    `json:"wouldAllow"`
+	Otherwise  int64    `json:"otherwise"`
+	Unchanged  int64    `json:"unchanged"`
+	Swapped    bool     `json:"swapped"`
+}
+
+func (p *Plan) add(part *Part) {
+	p.Partitions = append(p.Partitions, part)
+	p.Subjects += part.Subjects
+	p.WouldDeny += part.WouldDeny
+	p.WouldAllow += part.WouldAllow
+	p.Otherwise += part.Otherwise
+	p.Unchanged += part.Unchanged
+}
+
+// Swapped counts the partitions that were swapped.
+func (p *Plan) Swapped() (n int) {
+	for _, part := range p.Partitions {
+		if part.Swapped {
+			n++
+		}
+	}
+	return n
+}
+
+// Text implements [output.Result].
+func (p *Plan) Text(w io.Writer) {
+	output.Columns(w, []string{"PARTITION", "FROM", "AT", "VERIFIED BY", "DENY", "ALLOW", "OTHERWISE", "UNCHANGED", "SWAPPED"}, p.rows())
+	for _, part := range p.Partitions {
+		if part.Why != "" {
+			fmt.Fprintf(w, "partition %d was built from the whole log: %s\n", part.Partition, part.Why)
+		}
+		if part.Unverified != "" {
+			fmt.Fprintf(w, "partition %d is not verified: %s\n", part.Partition, part.Unverified)
+		}
+	}
+	switch n := p.Swapped(); {
+	case n == 0:
+		fmt.Fprintf(w, "%s: would deny %d, would allow %d, otherwise change %d, unchanged %d\n",
+			p.Service, p.WouldDeny, p.WouldAllow, p.Otherwise, p.Unchanged)
+	default:
+		fmt.Fprintf(w, "%s: swapped %d of %d partitions: denied %d, allowed %d, otherwise changed %d, unchanged %d\n",
+			p.Service, n, len(p.Partitions), p.WouldDeny, p.WouldAllow, p.Otherwise, p.Unchanged)
+	}
+}
+
+func (p *Plan) rows() iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for _, part := range p.Partitions {
+			from := part.Source
+			if part.Source == FromSnapshots {
+				from += " and log from " + strconv.FormatInt(part.From, 10)
+			}
+			row := []string{
+				strconv.Itoa(int(part.Partition)), from, strconv.FormatInt(part.Staged, 10), strings.Join(part.Verified, " "),
+				strconv.FormatInt(part.WouldDeny, 10), strconv.FormatInt(part.WouldAllow, 10),
+				strconv.FormatInt(part.Otherwise, 10), strconv.FormatInt(part.Unchanged, 10), strconv.FormatBool(part.Swapped),
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
