@@ -28,6 +28,7 @@ import (
 //
 // Beside what all scripts can do, an incident can:
 //
+//	all                           start all services
 //	until CODE consentctl ARGS…   run it until it ends so
 //	topic NAME KEY=VALUE          change a setting of a topic behind consentctl's back
 //	drop TOPIC                    delete a topic
@@ -37,6 +38,11 @@ import (
 //	kafka stop, kafka start       the broker goes away and comes back
 var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"until": scriptUntil,
+	"all": func(ts *testscript.TestScript, _ bool, _ []string) {
+		for _, role := range roles.All() {
+			benchOf(ts).start(testingOf(ts), role.Name)
+		}
+	},
 	"topic": func(ts *testscript.TestScript, _ bool, args []string) {
 		name, value, _ := strings.Cut(args[1], "=")
 		ts.Check(must(benchOf(ts).Admin()).SetTopicSettings(testingOf(ts).Context(), args[0], map[string]string{name: value}, false))
@@ -168,4 +174,3 @@ func TestRunbookSaysWhatItsSessionsRun(t *testing.T) {
 		require.Contains(t, told, strings.TrimSuffix(filepath.Base(file), ".txtar"), "a session that no section tells of")
 	}
 }
-
