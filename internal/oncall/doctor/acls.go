@@ -45,37 +45,16 @@ func checkACLs(ctx context.Context, e *Env) ([]Finding, error) {
 		return nil, err
 	}
 	out := access{rules, e}.judge(wanted)
-	open, err := e.openByDefault(ctx, admin)
-	if err != nil || !open {
-		return out, err
-	}
 	for _, t := range wanted {
 		if !slices.ContainsFunc(rules, func(r stream.ACL) bool { return covers(r, onTopic, t.Name) }) {
 			out = append(out, Finding{
-				Severity: Critical, Object: t.Name, Found: "no rule names it, and the brokers let everybody do everything then",
-				Fix: "set " + openByDefault + "=false on the brokers, or give the topic rules",
+				Severity: Warning, Object: t.Name,
+				Found: "no rule names it: nobody may use it, or everybody may do everything, if the brokers have " + openByDefault + "=true (Kafka shows nobody that setting)",
+				Fix:   "give it rules, and see that the brokers' files do not set " + openByDefault,
 			})
 		}
 	}
 	return out, nil
-}
-
-// openByDefault says whether any broker lets everybody to what no rule names.
-func (e *Env) openByDefault(ctx context.Context, admin *stream.Admin) (bool, error) {
-	k, err := admin.Cluster(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, b := range k.Brokers {
-		settings, err := admin.BrokerSettings(ctx, b.ID)
-		if err != nil {
-			return false, err
-		}
-		if settings[openByDefault].Value == "true" {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // access is the rules of a cluster, and who is who.
