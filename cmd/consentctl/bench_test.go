@@ -14,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
@@ -36,6 +37,7 @@ type bench struct {
 	producer *stream.Producer
 	running  map[string]*testservice.Service
 	groups   func(service string) string // names of consumer groups; nil: the bench's own
+	finally  []func()                    // once all services are stopped
 	written  int64                       // events
 }
 
@@ -79,6 +81,9 @@ func (b *bench) equip(t *testing.T, topics daemon.Topics) {
 		for name := range b.running {
 			b.stop(t, name)
 		}
+		for _, end := range b.finally {
+			end()
+		}
 		require.NoError(t, b.Close())
 	})
 	b.contexts = filepath.Join(t.TempDir(), "contexts.yaml")
@@ -115,6 +120,17 @@ func (b *bench) start(t testing.TB, name string) {
 			return affiliate.Service(action), err
 		},
 		policy.Name: func() (consumers.Service, error) { return policyService(b) },
+		snapshots.Name: func() (consumers.Service, error) {
+			fencer, err := stream.NewFencer(stream.ProducerConfig{Config: b.Kafka})
+			if err != nil {
+				return consumers.Service{}, err
+			}
+			b.finally = append(b.finally, fencer.Close)
+			action, err := snapshots.New(snapshots.Config{
+				Topic: b.Cluster.Topics.State, Generation: b.Generation, Redis: b.client, Fencer: fencer,
+			})
+			return snapshots.Service(action), err
+		},
 	}[name]
 	service, err := make()
 	require.NoError(t, err)

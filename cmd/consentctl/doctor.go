@@ -110,7 +110,10 @@ func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
 		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name})
 	}
 	if f.canary {
-		env.Canary = func(ctx context.Context) (doctor.Probe, error) { return s.probe(ctx, f.services) }
+		asked := slices.DeleteFunc(slices.Clone(f.services), func(name string) bool {
+			return !slices.ContainsFunc(roles.Asked(), func(r roles.Role) bool { return r.Name == name })
+		})
+		env.Canary = func(ctx context.Context) (doctor.Probe, error) { return s.probe(ctx, asked) }
 	}
 	return env, nil
 }

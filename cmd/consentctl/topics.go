@@ -21,7 +21,7 @@ func topicNames(cfg daemon.Config) map[string]string {
 	t := cfg.Topics
 	return map[string]string{
 		deploy.EventsTopic: t.Events, deploy.PoliciesTopic: t.Policies, deploy.ParkedTopic: t.Parked,
-		deploy.ReceiptsTopic: t.Receipts, deploy.AuditTopic: t.Audit, deploy.ActivityTopic: cfg.Policy.Activity.Topic,
+		deploy.ReceiptsTopic: t.Receipts, deploy.AuditTopic: t.Audit, deploy.StateTopic: t.State, deploy.ActivityTopic: cfg.Policy.Activity.Topic,
 	}
 }
 
