@@ -14,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
@@ -35,7 +36,9 @@ type bench struct {
 	client   *redis.Client
 	producer *stream.Producer
 	running  map[string]*testservice.Service
-	written  int64 // events
+	groups   func(service string) string // names of consumer groups; nil: the bench's own
+	finally  []func()                    // once all services are stopped
+	written  int64                       // events
 }
 
 // environ is the environment of a program that works on the bench.
@@ -45,8 +48,7 @@ func (b *bench) environ() []string {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{kafka: testenv.Kafka(t), server: testenv.Redis(t), running: make(map[string]*testservice.Service)}
-	b.client = b.server.Client(t)
+	b := &bench{kafka: testenv.Kafka(t)}
 	layout := must(deploy.Topics())
 	topic := func(name string) string {
 		spec, err := layout.Topic(name)
@@ -55,10 +57,18 @@ func newBench(t *testing.T) *bench {
 			"message.timestamp.type": spec.Config["message.timestamp.type"], "cleanup.policy": spec.Config["cleanup.policy"],
 		}})
 	}
-	topics := daemon.Topics{
+	b.equip(t, daemon.Topics{
 		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Parked: topic(deploy.ParkedTopic),
 		Receipts: topic(deploy.ReceiptsTopic), Audit: topic(deploy.AuditTopic),
-	}
+	})
+	return b
+}
+
+// equip adds the rest to a Kafka and its topics.
+func (b *bench) equip(t *testing.T, topics daemon.Topics) {
+	t.Helper()
+	b.server, b.running = testenv.Redis(t), make(map[string]*testservice.Service)
+	b.client = b.server.Client(t)
 	var err error
 	b.Cluster, err = cluster.New(cluster.Config{
 		Kafka: stream.Config{Brokers: []string{b.kafka.Addr()}}, Topics: topics,
@@ -71,6 +81,9 @@ func newBench(t *testing.T) *bench {
 		for name := range b.running {
 			b.stop(t, name)
 		}
+		for _, end := range b.finally {
+			end()
+		}
 		require.NoError(t, b.Close())
 	})
 	b.contexts = filepath.Join(t.TempDir(), "contexts.yaml")
@@ -82,7 +95,6 @@ contexts:
       redis: {addrs: [%q]}
       topics: {events: %s, policies: %s, parked: %s, receipts: %s, audit: %s}
 `, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.Parked, topics.Receipts, topics.Audit), 0o600))
-	return b
 }
 
 // ctl runs the program on the bench.
@@ -108,11 +120,26 @@ func (b *bench) start(t testing.TB, name string) {
 			return affiliate.Service(action), err
 		},
 		policy.Name: func() (consumers.Service, error) { return policyService(b) },
+		snapshots.Name: func() (consumers.Service, error) {
+			fencer, err := stream.NewFencer(stream.ProducerConfig{Config: b.Kafka})
+			if err != nil {
+				return consumers.Service{}, err
+			}
+			b.finally = append(b.finally, fencer.Close)
+			action, err := snapshots.New(snapshots.Config{
+				Topic: b.Cluster.Topics.State, Generation: b.Generation, Redis: b.client, Fencer: fencer,
+			})
+			return snapshots.Service(action), err
+		},
 	}[name]
 	service, err := make()
 	require.NoError(t, err)
+	group := ""
+	if b.groups != nil {
+		group = b.groups(name)
+	}
 	b.running[name] = testservice.Start(t, testservice.Config{
-		Service: service, Kafka: b.kafka.Addr(), Redis: b.client, Rules: rules, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
+		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Rules: rules, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
 		Topics: testservice.Topics{
 			Events: b.Topics.Events, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
 			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),
@@ -138,7 +165,7 @@ func event(who string, kind events.Type, purposes ...events.Purpose) *events.Eve
 	now := time.Now()
 	e := &events.Event{
 		ID: fmt.Sprint("event-", now.UnixNano()), Source: "/test", Type: kind, Subject: must(events.ParseSubject(who)),
-		Purposes: must(events.SeedRules().Set(purposes...)), Decided: events.MillisOf(now), Data: []byte("{}"),
+		Purposes: must(events.SeedRules().Set(purposes...)), Decided: events.MillisOf(now), Data: []byte(`{"channel":"app"}`),
 	}
 	if !kind.Restricts() {
 		e.Method, e.Policy, e.Evidence = events.ByPerson, "2026-11", "urn:test:evidence:1"

@@ -46,7 +46,7 @@ func newCanary(p *program) *cobra.Command {
 			"again, was not seen, or was not let in.",
 	}
 	var all []string
-	for _, role := range roles.All() {
+	for _, role := range roles.Asked() {
 		all = append(all, role.Name)
 	}
 	flags := c.Flags()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kelisim/kelisim/cmd/internal/roles"
+	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -102,14 +103,17 @@ func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
 		return nil, fmt.Errorf("redis.tls: %w", err)
 	}
 	env := &doctor.Env{
-		Cluster: s.Cluster, Layout: layout, Names: topicNames(s.Topics), Operators: f.operators, Sample: f.sample,
+		Cluster: s.Cluster, Layout: layout, Names: topicNames(cfg), Operators: f.operators, Sample: f.sample,
 		Links: []doctor.Link{{Name: "kafka", Addrs: cfg.Kafka.Brokers, TLS: kafka}, {Name: "redis", Addrs: cfg.Redis.Addrs, TLS: redis}},
 	}
 	for _, name := range f.services {
-		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name)})
+		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name})
 	}
 	if f.canary {
-		env.Canary = func(ctx context.Context) (doctor.Probe, error) { return s.probe(ctx, f.services) }
+		asked := slices.DeleteFunc(slices.Clone(f.services), func(name string) bool {
+			return !slices.ContainsFunc(roles.Asked(), func(r roles.Role) bool { return r.Name == name })
+		})
+		env.Canary = func(ctx context.Context) (doctor.Probe, error) { return s.probe(ctx, asked) }
 	}
 	return env, nil
 }

@@ -17,10 +17,11 @@ func newTopics(p *program) *cobra.Command {
 }
 
 // topicNames are the configured names of the topics of deploy/topics.yaml.
-func topicNames(t daemon.Topics) map[string]string {
+func topicNames(cfg daemon.Config) map[string]string {
+	t := cfg.Topics
 	return map[string]string{
 		deploy.EventsTopic: t.Events, deploy.PoliciesTopic: t.Policies, deploy.ParkedTopic: t.Parked,
-		deploy.ReceiptsTopic: t.Receipts, deploy.AuditTopic: t.Audit,
+		deploy.ReceiptsTopic: t.Receipts, deploy.AuditTopic: t.Audit, deploy.StateTopic: t.State, deploy.ActivityTopic: cfg.Policy.Activity.Topic,
 	}
 }
 
@@ -30,10 +31,14 @@ func (s *session) wantedTopics(ctx context.Context) (*stream.Admin, []deploy.Top
 	if err != nil {
 		return nil, nil, err
 	}
+	_, cfg, _, err := s.program.load(s.Command)
+	if err != nil {
+		return nil, nil, err
+	}
 	admin, err := s.Admin()
 	if err != nil {
 		return nil, nil, err
 	}
-	wanted, err := topics.Wanted(ctx, admin, layout, topicNames(s.Topics))
+	wanted, err := topics.Wanted(ctx, admin, layout, topicNames(cfg))
 	return admin, wanted, err
 }

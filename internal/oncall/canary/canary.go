@@ -64,7 +64,7 @@ type Flock struct {
 type bird struct {
 	subject   events.Subject
 	partition int32
-	decided   events.Millis // when it last decided: it never decides twice at once
+	decided   events.Millis // when its last decision counts from: the later of its own time and the broker's
 }
 
 // New makes a flock. It publishes nothing yet.
@@ -121,5 +121,6 @@ func (f *Flock) publish(ctx context.Context, b *bird, t events.Type) (events.Pos
 	if err != nil {
 		return events.Position{}, fmt.Errorf("publish %s for partition %d: %w", t, b.partition, err)
 	}
+	b.decided = max(b.decided, events.MillisOf(ack.Appended))
 	return events.Position{Generation: f.cfg.Generation, Partition: ack.Partition, Offset: ack.Offset}, nil
 }

@@ -45,37 +45,16 @@ func checkACLs(ctx context.Context, e *Env) ([]Finding, error) {
 		return nil, err
 	}
 	out := access{rules, e}.judge(wanted)
-	open, err := e.openByDefault(ctx, admin)
-	if err != nil || !open {
-		return out, err
-	}
 	for _, t := range wanted {
 		if !slices.ContainsFunc(rules, func(r stream.ACL) bool { return covers(r, onTopic, t.Name) }) {
 			out = append(out, Finding{
-				Severity: Critical, Object: t.Name, Found: "no rule names it, and the brokers let everybody do everything then",
-				Fix: "set " + openByDefault + "=false on the brokers, or give the topic rules",
+				Severity: Warning, Object: t.Name,
+				Found: "no rule names it: nobody may use it, or everybody may do everything, if the brokers have " + openByDefault + "=true (Kafka shows nobody that setting)",
+				Fix:   "give it rules, and see that the brokers' files do not set " + openByDefault,
 			})
 		}
 	}
 	return out, nil
-}
-
-// openByDefault says whether any broker lets everybody to what no rule names.
-func (e *Env) openByDefault(ctx context.Context, admin *stream.Admin) (bool, error) {
-	k, err := admin.Cluster(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, b := range k.Brokers {
-		settings, err := admin.BrokerSettings(ctx, b.ID)
-		if err != nil {
-			return false, err
-		}
-		if settings[openByDefault].Value == "true" {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // access is the rules of a cluster, and who is who.
@@ -118,11 +97,11 @@ func (a access) judge(wanted []deploy.Topic) (out []Finding) {
 // writes says what is wrong with who may write to a topic, if anything is.
 func (a access) writes(principal, topic string) (Severity, string) {
 	topics := a.env.Topics
-	service := a.isService(principal)
+	service, decides := a.isService(principal)
 	switch {
 	case principal == everybody:
 		return Critical, "may write to the topic: everybody can forge what stands in it"
-	case topic == topics.Events && service:
+	case topic == topics.Events && service && !decides:
 		return Warning, "runs a service and may also write decisions: a fault in the one becomes the other"
 	case topic == topics.Policies || topic == topics.Audit:
 		return Critical, "may write to the topic and is no operator: it can change what every consent covers, or the record of who did what"
@@ -132,13 +111,17 @@ func (a access) writes(principal, topic string) (Severity, string) {
 	return "", ""
 }
 
-// isService says whether a principal may be a member of a service's group.
-func (a access) isService(principal string) bool {
-	return slices.ContainsFunc(a.env.Services, func(s Service) bool {
-		return slices.ContainsFunc(a.rules, func(r stream.ACL) bool {
-			return !r.Deny && r.Principal == principal && (r.Operation == mayRead || r.Operation == mayAll) && covers(r, onGroup, s.Group)
-		})
-	})
+// isService says whether a principal may be a member of a service's group, and
+// whether of one that also writes decisions.
+func (a access) isService(principal string) (service, decides bool) {
+	for _, s := range a.env.Services {
+		for _, r := range a.rules {
+			if !r.Deny && r.Principal == principal && (r.Operation == mayRead || r.Operation == mayAll) && covers(r, onGroup, s.Group) {
+				service, decides = true, decides || s.Decides
+			}
+		}
+	}
+	return service, decides
 }
 
 // denied says whether another rule takes away what this one gives.

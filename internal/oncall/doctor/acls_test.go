@@ -19,7 +19,9 @@ func topicRule(principal, operation, topic string) stream.ACL {
 func rightRules() []stream.ACL {
 	return []stream.ACL{
 		topicRule("User:web", mayWrite, deploy.EventsTopic),
-		{Resource: onGroup, Name: "consent-", Prefix: true, Principal: "User:marketing", Host: "*", Operation: mayRead},
+		{Resource: onGroup, Name: "consent-marketing", Prefix: true, Principal: "User:marketing", Host: "*", Operation: mayRead},
+		{Resource: onGroup, Name: "consent-policy", Principal: "User:policy", Host: "*", Operation: mayRead},
+		topicRule("User:policy", mayWrite, deploy.EventsTopic),
 		topicRule("User:marketing", mayRead, deploy.EventsTopic),
 		topicRule("User:marketing", mayWrite, deploy.ReceiptsTopic),
 		topicRule("User:marketing", mayWrite, deploy.ParkedTopic),
@@ -33,7 +35,7 @@ func TestWhoMayDoTooMuchIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	k, err := cluster.New(cluster.Config{Topics: daemon.Defaults().Topics})
 	require.NoError(t, err)
-	env := &Env{Cluster: k, Operators: []string{"User:ops"}, Services: []Service{{"marketing", "consent-marketing"}}}
+	env := &Env{Cluster: k, Operators: []string{"User:ops"}, Services: []Service{{Name: "marketing", Group: "consent-marketing"}, {Name: "policy", Group: "consent-policy", Decides: true}}}
 	judge := func(more ...stream.ACL) []Finding {
 		return access{append(rightRules(), more...), env}.judge(layout.Topics)
 	}

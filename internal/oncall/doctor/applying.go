@@ -36,10 +36,16 @@ func checkApplying(ctx context.Context, e *Env) ([]Finding, error) {
 			if p < len(before) {
 				was = before[p]
 			}
-			if f, bad := applying(was, stands[p], l.second.log[int32(p)]); bad {
-				f.Object = fmt.Sprintf("%s/%d", s.Name, p)
-				out = append(out, f)
+			f, bad := applying(was, stands[p], l.second.log[int32(p)])
+			if !bad {
+				continue
 			}
+			if committed := l.first.commits[s.Name][int32(p)]; stands[p].Known && committed > stands[p].Next {
+				f.Severity = Critical
+				f.Found += fmt.Sprintf("; its group has acknowledged %d, which is not applied", committed)
+			}
+			f.Object = fmt.Sprintf("%s/%d", s.Name, p)
+			out = append(out, f)
 		}
 	}
 	return out, nil

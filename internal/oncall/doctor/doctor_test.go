@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -260,6 +261,16 @@ func TestServicesThatDoNotFollowTheLogAreFound(t *testing.T) {
 		return len(found) == partitions && still == 1
 	}, time.Minute, 100*time.Millisecond)
 
+	// Somebody moves the group's offset, or a fault in the service does.
+	require.NoError(t, c.admin.SetCommittedOffsets(t.Context(), "consent-marketing", deploy.EventsTopic, map[int32]int64{at: 2}))
+	acknowledged := 0
+	for _, f := range c.examine("applying") {
+		if strings.Contains(f.Found, "its group has acknowledged 2, which is not applied") {
+			acknowledged++
+		}
+	}
+	require.Equal(t, 1, acknowledged)
+
 	// The cache goes back behind what was receipted, and nobody repairs it.
 	client := c.redis.Client(t)
 	key := "consent:{marketing/1/" + string(rune('0'+at)) + "}:pos"
@@ -292,7 +303,7 @@ func TestParkedEventsAreCountedByReason(t *testing.T) {
 	require.Eventually(t, func() bool { return len(c.examine("parked")) == 1 }, time.Minute, 50*time.Millisecond)
 	f := c.requireOne("parked")
 	require.Equal(t, "marketing", f.Object)
-	require.Contains(t, f.Found, "1 events are parked as data-not-object")
+	require.Contains(t, f.Found, "1 parked for data-not-object and still open")
 }
 
 func TestWhatCannotBeLookedAtIsNotWell(t *testing.T) {

@@ -48,8 +48,11 @@ type Probe struct {
 	Clock   stream.ClockReading // the brokers' clocks against ours, by the acknowledgements
 }
 
-// Service is one service by its name and its consumer group.
-type Service struct{ Name, Group string }
+// Service is one service.
+type Service struct {
+	Name, Group string
+	Decides     bool // it also writes decisions, by the calendar
+}
 
 // Link is a way that consent takes over a network.
 type Link struct {

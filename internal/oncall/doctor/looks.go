@@ -13,8 +13,9 @@ import (
 
 // look is where the log ends and where every service stands, at one moment.
 type look struct {
-	log    map[int32]stream.Offsets
-	stands map[string][]cache.Stand // by service; none recorded a layout: absent
+	log     map[int32]stream.Offsets
+	stands  map[string][]cache.Stand   // by service; none recorded a layout: absent
+	commits map[string]map[int32]int64 // by service: what its group acknowledged
 }
 
 // looks are two, with a pause between them: what ought to move did, or did not.
@@ -39,7 +40,7 @@ func (e *Env) twice(ctx context.Context) (looks, error) {
 // once looks: at the services first, so that none is behind only because the log
 // grew while they were asked.
 func (e *Env) once(ctx context.Context) (look, error) {
-	out := look{stands: make(map[string][]cache.Stand)}
+	out := look{stands: make(map[string][]cache.Stand), commits: make(map[string]map[int32]int64)}
 	client, err := e.Redis()
 	if err != nil {
 		return out, err
@@ -60,6 +61,9 @@ func (e *Env) once(ctx context.Context) (look, error) {
 			return out, fmt.Errorf("cache of %s: %w", s.Name, err)
 		}
 		out.stands[s.Name] = stands
+		if out.commits[s.Name], err = admin.CommittedOffsets(ctx, s.Group, e.Topics.Events); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }

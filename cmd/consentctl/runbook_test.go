@@ -1,0 +1,176 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/cmd/internal/roles"
+	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/topics"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+// The runbook of docs/operations.md is run here: each section has a session of the
+// same name in testdata/runbook, an incident from the alert to the end, on a Kafka
+// and a Redis of its own whose topics and groups have their real names.
+//
+// Beside what all scripts can do, an incident can:
+//
+//	all                           start all services
+//	until CODE consentctl ARGS…   run it until it ends so
+//	topic NAME KEY=VALUE          change a setting of a topic behind consentctl's back
+//	drop TOPIC                    delete a topic
+//	kiosk WHO PURPOSE             a producer with another partitioner publishes a grant
+//	ahead WHO PURPOSE             a producer whose clock runs an hour ahead does
+//	lose redis                    Redis comes back empty
+//	kafka stop, kafka start       the broker goes away and comes back
+var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"until": scriptUntil,
+	"all": func(ts *testscript.TestScript, _ bool, _ []string) {
+		for _, role := range roles.All() {
+			benchOf(ts).start(testingOf(ts), role.Name)
+		}
+	},
+	"topic": func(ts *testscript.TestScript, _ bool, args []string) {
+		name, value, _ := strings.Cut(args[1], "=")
+		ts.Check(must(benchOf(ts).Admin()).SetTopicSettings(testingOf(ts).Context(), args[0], map[string]string{name: value}, false))
+	},
+	"drop": func(ts *testscript.TestScript, _ bool, args []string) {
+		_, err := benchOf(ts).kafka.Admin(testingOf(ts)).DeleteTopics(testingOf(ts).Context(), args...)
+		ts.Check(err)
+	},
+	"kiosk": func(ts *testscript.TestScript, _ bool, args []string) {
+		e := event(args[0], events.Granted, events.Purpose(args[1]))
+		e.Source, e.Data = "/kiosk", []byte(`{"channel":"kiosk"}`)
+		m := must(encoded(e))
+		n := int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions)
+		m.Partition = (stream.Partition(m.Key, int(n)) + 1) % n
+		ts.Setenv("position", benchOf(ts).append(testingOf(ts), m).String())
+	},
+	"ahead": func(ts *testscript.TestScript, _ bool, args []string) {
+		e := event(args[0], events.Granted, events.Purpose(args[1]))
+		e.Source, e.Decided, e.Data = "/tv", e.Decided+events.Millis(time.Hour/time.Millisecond), []byte(`{"channel":"app"}`)
+		ts.Setenv("position", benchOf(ts).publish(testingOf(ts), e).String())
+	},
+	"lose": func(ts *testscript.TestScript, _ bool, _ []string) { benchOf(ts).server.Flush(testingOf(ts)) },
+	"kafka": func(ts *testscript.TestScript, _ bool, args []string) {
+		act := map[string]func(testing.TB, ...int){"stop": benchOf(ts).kafka.Kill, "start": benchOf(ts).kafka.Start}[args[0]]
+		act(testingOf(ts))
+	},
+}
+
+const runbookPatience = 90 * time.Second
+
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		got := 0
+		err := ts.Exec(args[1], args[2:]...)
+		if exited, ok := err.(*exec.ExitError); ok {
+			got = exited.ExitCode()
+		} else if err != nil {
+			ts.Fatalf("%v", err)
+		}
+		if got == want {
+			return
+		}
+		if time.Since(began) > runbookPatience {
+			ts.Fatalf("exit code %d after %v, want %d", got, runbookPatience, want)
+		}
+	}
+}
+
+// newIncident is a bench with everything under its real name, and topics as they
+// are deployed.
+func newIncident(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{kafka: testenv.StartKafka(t, testenv.KafkaConfig{}), groups: roles.GroupOf}
+	b.equip(t, daemon.Defaults().Topics)
+	admin := must(b.Admin())
+	wanted, err := topics.Wanted(t.Context(), admin, must(deploy.Topics()), nil)
+	require.NoError(t, err)
+	require.NoError(t, topics.Create(t.Context(), admin, wanted))
+	return b
+}
+
+func TestRunbook(t *testing.T) {
+	files, err := filepath.Glob("testdata/runbook/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	commands := make(map[string]func(*testscript.TestScript, bool, []string))
+	for _, set := range []map[string]func(*testscript.TestScript, bool, []string){scriptCommands, runbookCommands} {
+		for name, command := range set {
+			commands[name] = command
+		}
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			b := newIncident(t)
+			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: commands, Setup: func(env *testscript.Env) error {
+				env.Values["bench"], env.Values["testing"] = b, t
+				env.Vars = append(env.Vars, b.environ()...)
+				return nil
+			}})
+		})
+	}
+}
+
+// A command of the documentation, and one of a script.
+var (
+	documented = regexp.MustCompile(`(?m)^\$ (consentctl .*?)(?:\s+#.*)?$`)
+	scripted   = regexp.MustCompile(`(?m)^(?:exits|until) \d+ (consentctl .*?)\s*$`)
+)
+
+// sections are the symptoms of the runbook by the name of their session, and the
+// commands that they tell.
+func sections(t *testing.T) map[string][]string {
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, runbook, found := strings.Cut(string(text), "\n## Runbook\n")
+	require.True(t, found)
+	runbook, _, _ = strings.Cut(runbook, "\n## ")
+	out := make(map[string][]string)
+	for _, section := range strings.Split(runbook, "\n### ")[1:] {
+		title, body, _ := strings.Cut(section, "\n")
+		name := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(title), "-"), "-")
+		for _, m := range documented.FindAllStringSubmatch(body, -1) {
+			out[name] = append(out[name], m[1])
+		}
+	}
+	return out
+}
+
+// TestRunbookSaysWhatItsSessionsRun, word for word.
+func TestRunbookSaysWhatItsSessionsRun(t *testing.T) {
+	told := sections(t)
+	require.NotEmpty(t, told)
+	for name, commands := range told {
+		script, err := os.ReadFile(filepath.Join("testdata/runbook", name+".txtar"))
+		require.NoError(t, err, "the section has commands, and no session that runs them")
+		ran := make(map[string]bool)
+		for _, m := range scripted.FindAllStringSubmatch(string(script), -1) {
+			ran[m[1]] = true
+		}
+		for _, command := range commands {
+			require.True(t, ran[command], "%s: the session does not run %q", name, command)
+		}
+	}
+	files, err := filepath.Glob("testdata/runbook/*.txtar")
+	require.NoError(t, err)
+	for _, file := range files {
+		require.Contains(t, told, strings.TrimSuffix(filepath.Base(file), ".txtar"), "a session that no section tells of")
+	}
+}

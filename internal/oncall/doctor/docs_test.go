@@ -1,0 +1,20 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDocumentationNamesEveryCheck(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/doctor.md")
+	require.NoError(t, err)
+	seen := make(map[string]bool)
+	for _, c := range Checks() {
+		require.Contains(t, string(text), fmt.Sprintf("| `%s` | %s |", c.Name, c.Finds))
+		require.False(t, seen[c.Name], "%s: twice", c.Name)
+		seen[c.Name] = true
+	}
+}
