@@ -34,6 +34,7 @@ type reader struct {
 	events  []events.Event // of one chunk; reused
 	entries []*entry
 	missing []*entry
+	warmed  byte // of no meaning: warm must not be found useless
 }
 
 // lost names a partition whose cache is not where the fold thought.
@@ -174,6 +175,7 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
 	}
+	r.warm()
 	w := &r.window
 	if w.since.IsZero() {
 		w.since = time.Now()
@@ -201,6 +203,16 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 	last := records[len(records)-1].Offset + 1
 	p.next, part.to = last, last
 	return nil
+}
+
+// warm has the states of a chunk brought near, many at a time: far behind, each
+// lies somewhere in memory and would be waited for one by one.
+func (r *reader) warm() {
+	for _, e := range r.entries {
+		if e != nil && !e.state.IsZero() {
+			r.warmed ^= e.state.Encoded()[0]
+		}
+	}
 }
 
 // decode reads the event of a record and finds its subject's entry. What cannot

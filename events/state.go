@@ -16,7 +16,7 @@ var ErrState = errors.New("not a state of this format")
 
 const (
 	offsetLen   = 6 // bytes of the offset in front: 2^48 records a partition
-	stateFormat = 2 // the format byte behind it; raised when the encoding changes
+	stateFormat = 3 // the format byte behind it; raised when the encoding changes
 	timeLen     = 6 // bytes of a moment: enough until the year 10889
 	maxMoment   = 1<<(8*timeLen) - 1
 
@@ -59,8 +59,9 @@ func (s State) Version() (Version, bool) {
 
 // read lays the state open in l. The format, after the version: the base time,
 // the sources, the policy versions, the decisions (each once, however many gates
-// it decided), the gates, the remembered ids, the acceptances. Numbers are varints unless
-// said otherwise; times and offsets are distances from base and version.
+// it decided), the gates, and, if there is either, the remembered ids and the
+// acceptances. Numbers are varints unless said otherwise; times and offsets are
+// distances from base and version.
 func (s State) read(l *ledger) error {
 	if s.bytes == "" {
 		return nil
@@ -101,14 +102,8 @@ func (s State) read(l *ledger) error {
 		}
 		l.gates = append(l.gates, g)
 	}
-	for range r.count(maxMemory) {
-		l.past = append(l.past, r.uint64())
-	}
-	if acceptances := r.byte(); acceptances&hasAccepted != 0 {
-		l.accepted = r.pick(decisions)
-		if acceptances&hasExplicit != 0 {
-			l.explicit = r.pick(decisions)
-		}
+	if r.rest != "" {
+		r.tail(l)
 	}
 	if !r.ok() || r.rest != "" {
 		return fmt.Errorf("%w: %d bytes", ErrState, len(s.bytes))

@@ -114,6 +114,22 @@ func (r *reader) policy(head byte, policies []policyRef) policyRef {
 	return policies[i-1]
 }
 
+// tail reads what few states have. To say that neither is there would be a second
+// way to write the same state, whose digest would differ.
+func (r *reader) tail(l *ledger) {
+	for range r.count(maxMemory) {
+		l.past = append(l.past, r.uint64())
+	}
+	acceptances := r.byte()
+	if acceptances&hasAccepted != 0 {
+		l.accepted = r.pick(l.table)
+		if acceptances&hasExplicit != 0 {
+			l.explicit = r.pick(l.table)
+		}
+	}
+	r.bad = r.bad || len(l.past) == 0 && acceptances == 0
+}
+
 func (r *reader) pick(decisions []Decision) Decision {
 	i := r.uvarint()
 	if i >= uint64(len(decisions)) {

@@ -30,11 +30,10 @@ func (w *writer) state(l *ledger) State {
 	for i := range l.gates {
 		w.gate(&l.gates[i])
 	}
-	w.uvarint(uint64(len(l.past)))
-	for _, id := range l.past {
-		w.fixed(id, 8)
+	if len(l.past) > 0 || !l.accepted.isZero() { // nearly always neither is there
+		w.ids(l.past)
+		w.acceptances(l)
 	}
-	w.acceptances(l)
 	return State{string(w.out)}
 }
 
@@ -131,6 +130,13 @@ func (w *writer) permission(head byte, d Decision) {
 	w.fixed(d.ID, 4)
 	if !usual {
 		w.uvarint(uint64(i))
+	}
+}
+
+func (w *writer) ids(ids memory) {
+	w.uvarint(uint64(len(ids)))
+	for _, id := range ids {
+		w.fixed(id, 8)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/guard"
+	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
@@ -36,6 +37,7 @@ const probesPerSecond = 100
 // BenchmarkLive publishes withdrawals at fixed rates and measures how long after
 // the acknowledgement the guard denies, beside the loop that a team would write.
 func BenchmarkLive(b *testing.B) {
+	daemon.TuneCollector()
 	broker := testenv.Kafka(b)
 	server := testenv.Redis(b)
 	rules := events.SeedRules()

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
@@ -31,6 +32,7 @@ const rounds = 3
 // a team would write, a tuned franz-go consumer, and the limits of Redis and of
 // fetching alone.
 func BenchmarkReplay(b *testing.B) {
+	daemon.TuneCollector() // for the peers too
 	for _, repeat := range []int{1, 10} {
 		b.Run(fmt.Sprintf("each subject %d times", repeat), func(b *testing.B) {
 			replay(b, repeat)
@@ -50,7 +52,7 @@ func replay(b *testing.B, repeat int) {
 	for i := range all {
 		_, _ = fmt.Sscanf(all[i].Subject.Reveal(), "subject-%d", &subjects[i])
 	}
-	all = nil // no consumer's collector has a whole log to mark
+	all = nil             // no consumer's collector has a whole log to mark
 	few := min(n, 20_000) // of the slow loop: its rate does not depend on how long it runs
 
 	r := &report{n: n}
