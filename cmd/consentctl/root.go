@@ -42,7 +42,7 @@ func newRoot(p *program) *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
-	root.AddCommand(newShow(p), newVerify(p), newContext(p), newAudit(p), newPolicy(p))
+	root.AddCommand(newShow(p), newTrace(p), newLag(p), newVerify(p), newContext(p), newAudit(p), newPolicy(p))
 	return root
 }
 

@@ -40,7 +40,6 @@ type idle struct{}
 
 func (idle) Act(context.Context, consumers.Slot, []consumers.Turn) error { return nil }
 
-
 func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 	t.Helper()
 	o := &town{kafka: testenv.Kafka(t), running: make(map[string]*testservice.Service), buckets: 16}
