@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -67,4 +71,40 @@ func (b *bench) damage(t testing.TB, service, who, state string) {
 		return
 	}
 	require.NoError(t, b.client.HSet(t.Context(), key, field, state).Err())
+}
+
+// What scripts wait for, and what they lose:
+//
+//	eventually consentctl ARGS…      run it until no "no receipt" of a running service is left, a moment at most
+//	wait-stale SERVICE               wait until the service's guards deny
+//	redis-forget SERVICE             lose the positions of the service's partitions
+func init() {
+	scriptCommands["eventually"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		b := benchOf(ts)
+		require.Eventually(testingOf(ts), func() bool {
+			ts.Check(ts.Exec(args[0], args[1:]...))
+			for line := range strings.Lines(ts.ReadFile("stdout")) {
+				if n := strings.Count(line, "no receipt") + strings.Count(line, "not acted"); n > 2-len(b.running) {
+					return false
+				}
+			}
+			return true
+		}, 30*time.Second, 50*time.Millisecond)
+	}
+	scriptCommands["wait-stale"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		b, t := benchOf(ts), testingOf(ts)
+		reader := cache.NewReader(b.client, args[0])
+		require.Eventually(t, func() bool {
+			stands, err := reader.Stands(t.Context())
+			require.NoError(t, err)
+			return !slices.ContainsFunc(stands, func(s cache.Stand) bool { return s.Age <= guard.DefaultMaxStaleness })
+		}, 30*time.Second, 50*time.Millisecond)
+	}
+	scriptCommands["redis-forget"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		b, t := benchOf(ts), testingOf(ts)
+		l := b.layout(t, args[0])
+		for p := range l.Partitions {
+			require.NoError(t, b.client.HDel(t.Context(), l.Prefix(p)+"pos", "next").Err())
+		}
+	}
 }

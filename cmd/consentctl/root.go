@@ -44,6 +44,8 @@ func newRoot(p *program) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
 	root.AddCommand(
 		newShow(p),
+		newTrace(p),
+		newLag(p),
 		newVerify(p),
 		newParked(p),
 		newOffsets(p),

@@ -25,7 +25,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one kills
 	daemon.TuneCollector()
-	logging.Disable()            // go-redis': what it would say comes back as errors, which are logged once
+	logging.Disable() // go-redis': what it would say comes back as errors, which are logged once
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "consentd:", err)
 		os.Exit(1)

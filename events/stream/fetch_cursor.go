@@ -14,7 +14,7 @@ const homeless int32 = -1
 type cursor struct {
 	partition int32
 	offset    int64  // to ask for next
-	turn      uint64 // changes with every Seek: answers to earlier questions are dropped
+	turn      uint64 // another with every Seek and Start: answers to earlier questions are dropped
 	broker    int32  // that leads it, or homeless
 	standing  bool   // still, after an error that only Seek resolves
 	overdue   bool   // its broker should have answered by now
@@ -102,7 +102,8 @@ func (f *fetcher) place(partition int32, offset int64) {
 		f.cursors[partition] = c
 	}
 	now := time.Now()
-	c.turn++
+	f.turns++ // of all cursors: one that was dropped and comes back must not meet its own old answers
+	c.turn = f.turns
 	c.offset, c.handed, c.standing, c.broken, c.refused, c.served = offset, offset, false, 0, 0, 0
 	c.maxBytes, c.answered, c.moved = f.conf.PartitionMaxBytes, now, now
 	if p := f.pollers[c.broker]; p != nil {

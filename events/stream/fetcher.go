@@ -41,6 +41,7 @@ type fetcher struct {
 	pollers map[int32]*poller // by broker
 	order   []*cursor         // scratch of plan
 	serial  uint64            // counts answers with data
+	turns   uint64            // counts where cursors were put
 }
 
 // newFetcher makes a fetcher without partitions; run makes it read.

@@ -134,3 +134,29 @@ func TestClosedReaderSaysSo(t *testing.T) {
 	r.Close()
 	require.ErrorIs(t, <-polled, stream.ErrReaderClosed)
 }
+
+// A reader that reads one range after the other must not take the answer that was
+// read ahead for the first for one of the second.
+func TestRangesFollowEachOtherWithoutAGap(t *testing.T) {
+	b := testenv.Kafka(t)
+	topic := b.Topic(t, testenv.TopicSpec{Name: "ranges"})
+	cl := writer(t, b)
+	for i := range 20 {
+		write(t, cl, topic, 1, 20*i, 20*i+20) // a batch each
+	}
+	// One batch an answer: another one is always read ahead.
+	r := reader(t, b, topic, func(c *stream.ReaderConfig) { c.MaxFetchBytes, c.PartitionMaxBytes = 1, 1 })
+	next := int64(0)
+	for next < 400 {
+		to := min(next+7, 400)
+		err := r.Read(t.Context(), map[int32]stream.Range{0: {From: next, To: to}}, func(batch *stream.Batch) error {
+			for _, record := range batch.Records {
+				require.Equal(t, next, record.Offset)
+				next++
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, to, next)
+	}
+}

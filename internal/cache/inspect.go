@@ -64,38 +64,23 @@ func (i *Inspector) failed(partition int32, err error) error {
 	return fmt.Errorf("cache of %s, partition %d: %w", i.layout.Service, partition, err)
 }
 
-// Stored is one entry of a bucket.
-type Stored struct {
-	Field string // of the subject; see [AppendField]
-	State string // its bytes
-}
-
 // Buckets reads the buckets from first to end, and calls each with all that one
-// holds. A bucket that is no hash counts as empty: what ought to be in it is missing.
-// The memory is the inspector's again when each returns.
-func (i *Inspector) Buckets(ctx context.Context, partition, first, end int32, each func(bucket int32, all []Stored) error) error {
-	var all []Stored
+// holds: stored states by the subjects' fields ([AppendField]). A bucket that is no
+// hash counts as empty: what ought to be in it is missing.
+func (i *Inspector) Buckets(ctx context.Context, partition, first, end int32, each func(bucket int32, states map[string]string) error) error {
 	for ; first < end; first += scanChunk {
 		pipe := i.client.Pipeline()
-		var cmds []*redis.SliceCmd
+		var cmds []*redis.MapStringStringCmd
 		for b := first; b < min(first+scanChunk, end); b++ {
-			cmd := redis.NewSliceCmd(ctx, "hgetall", i.layout.bucketKey(partition, b)) // pairs, without a map of them
-			_ = pipe.Process(ctx, cmd)                                                 // which only queues it
-			cmds = append(cmds, cmd)
+			cmds = append(cmds, pipe.HGetAll(ctx, i.layout.bucketKey(partition, b)))
 		}
 		_, _ = pipe.Exec(ctx) // only the first error: each command has its own
 		for n, cmd := range cmds {
-			pairs, err := cmd.Result()
+			states, err := cmd.Result()
 			if err = classify(err); err != nil && !errors.Is(err, ErrDamaged) {
 				return i.failed(partition, err)
 			}
-			all = slices.Grow(all[:0], len(pairs)/2)
-			for j := 0; j+1 < len(pairs); j += 2 {
-				field, _ := pairs[j].(string)
-				state, _ := pairs[j+1].(string)
-				all = append(all, Stored{field, state})
-			}
-			if err := each(first+int32(n), all); err != nil {
+			if err := each(first+int32(n), states); err != nil {
 				return err
 			}
 		}

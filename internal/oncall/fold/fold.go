@@ -28,6 +28,7 @@ type Config struct {
 type Person struct {
 	Field string // in its bucket, which names the subject too
 	State events.State
+	Since int64  // offset of the first event that gave a state; whoever is past it has one
 	Seen  uint32 // for the caller's use
 }
 
@@ -138,6 +139,9 @@ func (f *Fold) apply(e *events.Event, first events.Position) {
 	p := f.Person(e.Subject)
 	state, out := f.cfg.Rules.Apply(p.State, e)
 	if out.Changed {
+		if p.State.IsZero() {
+			p.Since = e.Logged.Position.Offset
+		}
 		p.State = state
 		if f.Watch {
 			f.Changed = append(f.Changed, p)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
@@ -16,8 +17,11 @@ type stray struct {
 	from int32 // where it stands
 }
 
-// strays collects them from all partitions, until all were folded.
-type strays []stray
+// foreign is a hold in a cache, by an event of another partition.
+type foreign struct {
+	service int
+	hold    fold.Hold
+}
 
 // compareHolds compares who is held, in the share and by events of the partition.
 // Holds by events of others are compared at the end, when those are known.
@@ -62,6 +66,10 @@ func (p *pass) compareHold(service int, at cache.Spot, who events.Subject, h cac
 		p.foundHold(service, HeldByNone, one) // its event was redriven
 	case !known && p.ours(h.At):
 		p.foundHold(service, HeldByNone, one)
+	case !known:
+		p.mu.Lock()
+		p.foreign = append(p.foreign, foreign{service, one})
+		p.mu.Unlock()
 	}
 }
 
@@ -89,9 +97,7 @@ func (p *pass) eachHold(ctx context.Context, c *cache.Inspector, each func(event
 
 func (p *pass) foundHold(service int, kind Kind, h fold.Hold) {
 	p.result.service(service).Differences++
-	p.pass(Difference{
-		Kind: kind, Service: p.caches[service].Layout().Service, Partition: p.result.Partition, Subject: h.Subject, Log: h.At.String(),
-	})
+	p.passHold(service, kind, h)
 }
 
 func (p *pass) keepStrays() {
@@ -102,10 +108,19 @@ func (p *pass) keepStrays() {
 	}
 }
 
-// compareStrays looks whether events of wrong partitions hold whom they name. One
-// that was redriven released its subject in that one's own partition, which the
-// caches know: so any entry will do, released or not.
+// compareStrays compares what holds people across partitions, now that all were
+// folded: that each parked event in a wrong partition holds whom it names, or did
+// until it was redriven, and that nobody is held by an event that is none of those.
 func (v *verifier) compareStrays(ctx context.Context) error {
+	known := make(map[fold.Hold]bool, len(v.strays))
+	for _, s := range v.strays {
+		known[s.hold] = true
+	}
+	for _, f := range v.foreign {
+		if done, read := v.read[f.hold.At.Partition]; read && !known[f.hold] && done.covers(f.hold.At, v.layout().Generation) {
+			v.passHold(f.service, HeldByNone, f.hold)
+		}
+	}
 	for i, c := range v.caches {
 		for _, s := range v.strays {
 			spots, err := c.Spots(ctx, s.from)
@@ -119,17 +134,22 @@ func (v *verifier) compareStrays(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			there := false
-			for _, h := range all {
-				there = there || h.At == s.hold.At || h.At == (events.Position{})
-			}
+			there := slices.ContainsFunc(all, func(h cache.Held) bool { return h.At == s.hold.At || h.At == (events.Position{}) })
 			if !there {
-				v.pass(Difference{
-					Kind: Unheld, Service: v.caches[i].Layout().Service, Partition: v.layout().PartitionOf(s.hold.Subject),
-					Subject: s.hold.Subject, Log: s.hold.At.String(),
-				})
+				v.passHold(i, Unheld, s.hold)
 			}
 		}
 	}
 	return nil
+}
+
+// covers says whether the fold of the partition read what stands at a position.
+func (p *Partition) covers(at events.Position, generation uint32) bool {
+	return at.Generation == generation && p.From <= at.Offset && at.Offset < p.To
+}
+
+func (v *verifier) passHold(service int, kind Kind, h fold.Hold) {
+	v.pass(Difference{
+		Kind: kind, Service: v.caches[service].Layout().Service, Partition: v.layout().PartitionOf(h.Subject), Subject: h.Subject, Log: h.At.String(),
+	})
 }

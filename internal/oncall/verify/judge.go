@@ -48,9 +48,8 @@ func judge(p *fold.Person, stored string, at bounds) verdict {
 	if stored == p.State.Encoded() {
 		return equal
 	}
-	right := p.Version()
 	if stored == "" {
-		if right < at.spot.Next {
+		if p.Since < at.spot.Next {
 			return Missing
 		}
 		return behind
@@ -63,7 +62,7 @@ func judge(p *fold.Person, stored string, at bounds) verdict {
 	if is.Offset >= at.folded {
 		return moving
 	}
-	return at.sift(right, is.Offset)
+	return at.sift(p.Version(), is.Offset)
 }
 
 // sift tells apart states that differ, both of events that were folded.

@@ -127,19 +127,19 @@ func (p *pass) scan(ctx context.Context, service int) error {
 	at := p.bounds(service)
 	bit := uint32(1) << service
 	c := p.caches[service]
-	err := c.Buckets(ctx, p.result.Partition, p.fold.Share.From, p.fold.Share.To, func(bucket int32, all []cache.Stored) error {
-		for _, s := range all {
-			person := p.fold.People[s.Field]
+	err := c.Buckets(ctx, p.result.Partition, p.fold.Share.From, p.fold.Share.To, func(bucket int32, states map[string]string) error {
+		for field, state := range states {
+			person := p.fold.People[field]
 			if person == nil {
-				subject, err := cache.SubjectOf(s.Field)
+				subject, err := cache.SubjectOf(field)
 				if err != nil || p.layout().PartitionOf(subject) != p.result.Partition || p.layout().BucketOf(subject) != bucket {
-					p.found(service, Extra, subject, events.State{}, s.State) // nobody reads it, and nobody wrote it
+					p.found(service, Extra, subject, events.State{}, state) // nobody reads it, and nobody wrote it
 					continue
 				}
 				person = p.fold.Person(subject)
 			}
 			person.Seen |= bit
-			if judge(person, s.State, at) != equal {
+			if judge(person, state, at) != equal {
 				p.open[service] = append(p.open[service], person)
 			}
 		}

@@ -55,10 +55,12 @@ type verifier struct {
 	rules   *events.Rules
 	caches  []*cache.Inspector // one for each service, all of one layout
 
-	mu     sync.Mutex // of the report and of Found
-	report *Report
-	strays strays
-	events atomic.Int64
+	mu      sync.Mutex // of what follows, and of Found
+	report  *Report
+	strays  []stray
+	foreign []foreign
+	read    map[int32]*Partition
+	events  atomic.Int64
 }
 
 // Run compares. Where something differs the error is [exit.ErrFindings].
@@ -72,7 +74,7 @@ func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = progress.None()
 	}
-	v := &verifier{Config: cfg, cluster: k, report: newReport()}
+	v := &verifier{Config: cfg, cluster: k, report: newReport(), read: make(map[int32]*Partition)}
 	if err := v.open(ctx); err != nil {
 		return nil, err
 	}
@@ -209,6 +211,7 @@ func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int3
 	v.conclude(result, last)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.read[id] = result
 	v.report.add(result)
 	return nil
 }

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+// BenchmarkVerify compares the caches of one service with a whole topic, and
+// prints the rate beside that of reading alone. KELISIM_BENCH_EVENTS says how many
+// events (10,000,000 is the goal: under 60 s); each person has ten.
+func BenchmarkVerify(b *testing.B) {
+	n := 20_000
+	if testenv.Real() {
+		n = 1_000_000
+	}
+	if text := os.Getenv("KELISIM_BENCH_EVENTS"); text != "" {
+		var err error
+		n, err = strconv.Atoi(text)
+		require.NoError(b, err)
+	}
+	o := newTown(b, 8, n/10)
+	o.buckets = 4096 // about thirty people of a million in each
+	began := time.Now()
+	o.history(b, n)
+	b.Logf("%d events written in %.1f s", n, time.Since(began).Seconds())
+	o.start(b, "marketing")
+	o.settle(b)
+	b.Logf("applied by the service after %.1f s", time.Since(began).Seconds())
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r, found := o.verify(b, Config{Raw: true})
+		runtime.ReadMemStats(&after)
+		require.Empty(b, found)
+		b.Logf("%d events, %d subjects in %.1f s: %.0f a second, reading alone %.0f a second; heap of the process %d MB",
+			r.Events, r.Subjects, r.Seconds, r.Rate, r.RawRate, after.HeapSys>>20)
+		b.ReportMetric(r.Rate, "events/s")
+		b.ReportMetric(r.RawRate, "raw-events/s")
+	}
+}
+
+// history writes n decisions, of people who have ten each.
+func (o *town) history(b *testing.B, n int) {
+	rules := events.SeedRules()
+	five, err := rules.Set("promotion", "contests", "surveys", "research", "targeted-ads")
+	require.NoError(b, err)
+	encoder := cloudevent.Encoder{Rules: rules}
+	now := events.MillisOf(time.Now()) - events.Millis(n)
+	const lot = 10_000
+	messages := make([]stream.Message, 0, lot)
+	for i := range n {
+		s, err := events.ParseSubject("subject-" + strconv.Itoa(1e9+i*7919%(n/10)))
+		require.NoError(b, err)
+		e := events.Event{
+			Method: events.ByPerson, ID: "bench-" + strconv.Itoa(i), Source: "/bench/web", Type: events.Granted, Subject: s, Purposes: five,
+			Decided: now + events.Millis(i), Policy: "2026-11", Evidence: "urn:bench:evidence:0000000000000000", Data: []byte(`{"channel":"web"}`),
+		}
+		if i%10 < 3 {
+			e.Type, e.Policy = events.Withdrawn, ""
+		}
+		m, err := encoder.Encode(&e)
+		require.NoError(b, err)
+		m.Topic = o.Topics.Events
+		if messages = append(messages, m); len(messages) == lot || i == n-1 {
+			_, err := o.producer.PublishAll(context.Background(), messages)
+			require.NoError(b, err)
+			messages = messages[:0]
+		}
+	}
+	o.events += int64(n)
+}

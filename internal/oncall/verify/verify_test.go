@@ -1,0 +1,286 @@
+package verify
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/stream"
+)
+
+// rubbish is a withdrawal that nobody can read: it holds whom its key names.
+func rubbish(who string) stream.Message {
+	s, _ := events.ParseSubject(who)
+	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
+		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+	})
+	if err != nil {
+		panic(err)
+	}
+	m.Value = []byte("no JSON")
+	return m
+}
+
+func TestCachesThatFollowedTheLogAreEqualToIt(t *testing.T) {
+	o := newTown(t, 3, 300, "marketing", "targeting")
+	o.live(t, 3000, rubbish("synthetic-1"), rubbish("nobody-knows-me"))
+	o.settle(t)
+	r, found := o.verify(t, Config{Raw: true})
+	require.Empty(t, found)
+	require.Equal(t, o.events, r.Events)
+	require.Positive(t, r.Rate)
+	require.Positive(t, r.RawRate)
+	require.Len(t, r.Partitions, 3)
+	var subjects int64
+	for _, p := range r.Partitions {
+		subjects += p.Subjects
+		for _, s := range p.Services {
+			require.NotEqual(t, "000000000000", s.Log)
+			require.Equal(t, s.Log, s.Keeps, "partition %d of %s", p.Partition, s.Service)
+			require.Equal(t, p.To, s.Next)
+			require.Zero(t, s.Behind+s.Moving+s.Unjudged)
+		}
+	}
+	require.Len(t, o.states(t, "marketing"), int(subjects))
+}
+
+// Whatever order the two reads have: what moves under them is no difference.
+func TestLiveTrafficIsNoDifference(t *testing.T) {
+	o := newTown(t, 2, 50, "marketing", "targeting")
+	o.live(t, 2000)
+	var done atomic.Bool
+	var g errgroup.Group
+	g.Go(func() error {
+		for !done.Load() {
+			o.live(t, 20)
+		}
+		return nil
+	})
+	for range 4 {
+		r, found := o.verify(t, Config{})
+		require.Empty(t, found)
+		for _, p := range r.Partitions {
+			for _, s := range p.Services {
+				require.Equal(t, s.Log, s.Keeps, "the digest is compared at the exact position, traffic or not")
+			}
+		}
+	}
+	done.Store(true)
+	require.NoError(t, g.Wait())
+	o.settle(t)
+	_, found := o.verify(t, Config{})
+	require.Empty(t, found)
+}
+
+func TestEveryDamageIsNamedByItsKind(t *testing.T) {
+	o := newTown(t, 2, 100, "marketing", "targeting")
+	o.live(t, 500)
+	o.settle(t)
+	before := make(map[string]string)
+	for _, s := range o.states(t, "marketing") {
+		before[s.field] = s.state
+	}
+	o.live(t, 1500, rubbish("held-1"))
+	o.settle(t)
+	all := o.states(t, "marketing")
+	changed := slices.IndexFunc(all, func(s stored) bool { return before[s.field] != "" && before[s.field] != s.state })
+	require.GreaterOrEqual(t, changed, 0)
+	older, victims := all[changed], slices.Delete(slices.Clone(all), changed, changed+1)
+	held, _ := events.ParseSubject("held-1")
+	c := o.inspector(t, "marketing")
+	heldKey := c.Layout().Prefix(c.Layout().PartitionOf(held)) + "held"
+	ctx, other := t.Context(), victims[1]
+
+	want := map[Kind]int64{Missing: 1, Altered: 2, Older: 1, Newer: 1, Extra: 2, Unheld: 1, HeldByNone: 2}
+	for what, err := range map[string]error{
+		"missing":                            o.client.HDel(ctx, victims[0].key, victims[0].field).Err(),
+		"altered, of somebody else":          o.client.HSet(ctx, other.key, other.field, withVersionOf(victims[2].state, other.state)).Err(),
+		"altered, no state":                  o.client.HSet(ctx, victims[3].key, victims[3].field, "no state").Err(),
+		"older":                              o.client.HSet(ctx, older.key, older.field, before[older.field]).Err(),
+		"newer":                              o.client.HSet(ctx, victims[4].key, victims[4].field, withOffset(victims[4].state, 1<<30)).Err(),
+		"extra, no subject":                  o.client.HSet(ctx, victims[5].key, "+7 701", "x").Err(),
+		"extra, in another bucket":           o.client.HSet(ctx, c.Layout().Prefix(0)+"s:0", strayField(t, o), victims[5].state).Err(),
+		"unheld":                             o.client.HDel(ctx, heldKey, held.Reveal()).Err(),
+		"held by none, of another partition": o.client.HSet(ctx, heldKey, held.Reveal()+"-3", "1/"+strconv.Itoa(1-int(c.Layout().PartitionOf(held)))+"@1").Err(),
+		"held by none":                       o.client.HSet(ctx, heldKey, held.Reveal()+"-2", "1/"+strconv.Itoa(int(c.Layout().PartitionOf(held)))+"@1").Err(),
+	} {
+		require.NoError(t, err, what)
+	}
+	r, found := o.verify(t, Config{})
+	got := maps.Clone(r.Kinds)
+	require.Equal(t, want, got, "%v", found)
+	for _, d := range found {
+		require.Equal(t, "marketing", d.Service)
+	}
+	_, found = o.verify(t, Config{Services: []string{"targeting"}})
+	require.Empty(t, found)
+}
+
+// withVersionOf puts the version of one state in front of another.
+func withVersionOf(state, version string) string { return version[:6] + state[6:] }
+
+// withOffset gives a state another version.
+func withOffset(state string, offset uint32) string {
+	return string([]byte{0, 0, byte(offset >> 24), byte(offset >> 16), byte(offset >> 8), byte(offset)}) + state[6:]
+}
+
+// strayField is a subject of partition 0 that does not belong into bucket 0.
+func strayField(t *testing.T, o *town) string {
+	l := o.inspector(t, "marketing").Layout()
+	for i := range 1000 {
+		s, _ := events.ParseSubject("stray-" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
+		if l.PartitionOf(s) == 0 && l.BucketOf(s) != 0 {
+			return s.Reveal()
+		}
+	}
+	t.Fatal("nobody")
+	return ""
+}
+
+func TestADigestThatIsKeptWrongIsFound(t *testing.T) {
+	o := newTown(t, 1, 10, "marketing")
+	o.live(t, 50)
+	o.settle(t)
+	require.NoError(t, o.client.HSet(t.Context(), o.inspector(t, "marketing").Layout().Prefix(0)+"pos", "digest", "17").Err())
+	_, found := o.verify(t, Config{})
+	require.Len(t, found, 1)
+	require.Equal(t, NotKept, found[0].Kind)
+	require.Equal(t, "000000000011", found[0].Stored)
+}
+
+func TestALostPositionIsFound(t *testing.T) {
+	o := newTown(t, 2, 10, "marketing")
+	o.live(t, 50)
+	o.settle(t)
+	o.stop(t, "marketing")
+	l := o.inspector(t, "marketing").Layout()
+	require.NoError(t, o.client.HDel(t.Context(), l.Prefix(0)+"pos", "next").Err())
+	require.NoError(t, o.client.HSet(t.Context(), l.Prefix(1)+"pos", "next", "1000000").Err())
+	r, _ := o.verify(t, Config{})
+	require.EqualValues(t, 1, r.Kinds[NoPosition])
+	require.EqualValues(t, 1, r.Kinds[Beyond])
+	require.Len(t, r.Kinds, 2)
+}
+
+func TestAServiceThatIsBehindIsNotWrong(t *testing.T) {
+	o := newTown(t, 2, 50, "marketing", "targeting")
+	o.live(t, 500)
+	o.settle(t)
+	o.stop(t, "targeting")
+	o.live(t, 500)
+	o.settle(t)
+	r, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	for _, p := range r.Partitions {
+		require.Zero(t, p.Services[0].Behind)
+		require.Positive(t, p.Services[1].Behind)
+		require.Less(t, p.Services[1].Next, p.To)
+		require.Equal(t, p.Services[1].Log, p.Services[1].Keeps, "at its own position it is right")
+	}
+	// What it has applied is judged all the same.
+	for _, s := range o.states(t, "targeting") {
+		require.NoError(t, o.client.HDel(t.Context(), s.key, s.field).Err())
+	}
+	r, _ = o.verify(t, Config{})
+	require.Positive(t, r.Kinds[Missing])
+}
+
+// A partition with more people than may be kept is read once for each share.
+func TestMemoryIsBoundedByTheLimit(t *testing.T) {
+	o := newTown(t, 1, 400, "marketing")
+	o.live(t, 3000, rubbish("held-1"))
+	o.settle(t)
+	all := o.states(t, "marketing")
+	require.NoError(t, o.client.HDel(t.Context(), all[0].key, all[0].field).Err())
+	require.NoError(t, o.client.HDel(t.Context(), all[len(all)-1].key, all[len(all)-1].field).Err())
+	whole, found := o.verify(t, Config{})
+	require.Equal(t, 1, whole.Partitions[0].Passes)
+	require.Len(t, found, 2)
+	shares, again := o.verify(t, Config{States: 60})
+	require.Greater(t, shares.Partitions[0].Passes, 4)
+	require.ElementsMatch(t, found, again)
+	require.Equal(t, whole.Subjects, shares.Subjects)
+	require.Equal(t, whole.Partitions[0].Services[0].Log, shares.Partitions[0].Services[0].Log)
+	require.Equal(t, whole.Events, shares.Events, "events are counted once")
+	_, err := Run(t.Context(), o.Cluster, Config{States: 5})
+	require.ErrorContains(t, err, "more subjects than are kept at a time")
+}
+
+func TestOnePersonIsComparedAlone(t *testing.T) {
+	o := newTown(t, 2, 20, "marketing", "targeting")
+	o.live(t, 400)
+	o.settle(t)
+	victim := o.states(t, "targeting")[0]
+	require.NoError(t, o.client.HDel(t.Context(), victim.key, victim.field).Err())
+	who, err := events.ParseSubject(victim.field)
+	require.NoError(t, err)
+	r, found := o.verify(t, Config{Subject: who})
+	require.Len(t, found, 1)
+	require.Equal(t, Missing, found[0].Kind)
+	require.EqualValues(t, 1, r.Subjects)
+	require.Len(t, r.Partitions, 1)
+	other, err := events.ParseSubject(o.states(t, "targeting")[0].field)
+	require.NoError(t, err)
+	_, found = o.verify(t, Config{Subject: other})
+	require.Empty(t, found)
+}
+
+// Of people whose first events are no longer in the log nothing can be said; those
+// who are missing are missing all the same.
+func TestWhatTheLogNoLongerHasIsNotJudged(t *testing.T) {
+	o := newTown(t, 1, 50, "marketing")
+	o.live(t, 1000)
+	o.settle(t)
+	offsets := make(kadm.Offsets)
+	offsets.Add(kadm.Offset{Topic: o.Topics.Events, Partition: 0, At: 500})
+	_, err := o.kafka.Admin(t).DeleteRecords(t.Context(), offsets)
+	require.NoError(t, err)
+	r, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	require.Positive(t, r.Partitions[0].Services[0].Unjudged)
+	require.EqualValues(t, 500, r.Partitions[0].From)
+	for _, s := range o.states(t, "marketing") {
+		if withVersion(s.state) >= 900 {
+			require.NoError(t, o.client.HDel(t.Context(), s.key, s.field).Err())
+			break
+		}
+	}
+	_, found = o.verify(t, Config{})
+	require.Len(t, found, 1)
+	require.Equal(t, Missing, found[0].Kind)
+}
+
+func withVersion(state string) int64 {
+	s, _ := events.ParseState([]byte(state))
+	at, _ := s.Version()
+	return at.Offset
+}
+
+// An event in a wrong partition holds whom it names, in that one's own partition.
+func TestHoldsOfEventsInWrongPartitionsAreCompared(t *testing.T) {
+	o := newTown(t, 4, 10, "marketing")
+	o.live(t, 20)
+	s, _ := events.ParseSubject("misplaced")
+	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
+		ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+	})
+	require.NoError(t, err)
+	m.Partition = (events.PartitionOf("misplaced", 4) + 1) % 4
+	o.live(t, 0, m)
+	o.settle(t)
+	_, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	l := o.inspector(t, "marketing").Layout()
+	require.NoError(t, o.client.HDel(t.Context(), l.Prefix(l.PartitionOf(s))+"held", "misplaced").Err())
+	_, found = o.verify(t, Config{})
+	require.Len(t, found, 1)
+	require.Equal(t, Unheld, found[0].Kind)
+}
