@@ -45,6 +45,7 @@ func newRoot(p *program) *cobra.Command {
 	root.AddCommand(
 		newShow(p),
 		newVerify(p),
+		newReplay(p),
 		newParked(p),
 		newOffsets(p),
 		newRetention(p),

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,46 @@ type Work struct {
 	open  []*history
 }
 
+// Expect says what carrying the plan out would come to. It implements
+// [output.Result].
+type Expect struct {
+	Plan     string              `json:"plan"`
+	Services map[string]Expected `json:"services"`
+	Done     int                 `json:"done"` // partitions that an earlier try finished
+}
+
+// Expected is what is to be expected in one service, in subjects.
+type Expected struct {
+	Due     int `json:"due"`     // to be repaired
+	Settled int `json:"settled"` // right already
+	MovedOn int `json:"movedon"` // need a new plan
+}
+
+// Expect returns what the check found.
+func (w *Work) Expect() *Expect {
+	e := &Expect{Plan: w.plan.Hash, Services: make(map[string]Expected), Done: len(w.done.Done)}
+	for i := range w.plan.Services {
+		e.Services[w.plan.Services[i].Service] = Expected{}
+	}
+	for _, p := range w.parts {
+		sum := e.Services[p.service]
+		e.Services[p.service] = Expected{sum.Due + p.expected.Due, sum.Settled + p.expected.Settled, sum.MovedOn + p.expected.MovedOn}
+	}
+	return e
+}
+
+// Text implements [output.Result].
+func (e *Expect) Text(w io.Writer) {
+	for _, service := range slices.Sorted(maps.Keys(e.Services)) {
+		x := e.Services[service]
+		_, _ = fmt.Fprintf(w, "%s: would repair %d, right already %d, moved on %d\n", service, x.Due, x.Settled, x.MovedOn) // standard output has no one to tell
+	}
+	if e.Done > 0 {
+		_, _ = fmt.Fprintf(w, "%d partitions are done\n", e.Done)
+	}
+	_, _ = fmt.Fprintf(w, "the plan fits; say --apply to carry it out; plan %s\n", e.Plan)
+}
+
 // workPart is what is to be done in one partition of one service.
 type workPart struct {
 	service string
@@ -38,6 +79,8 @@ type workPart struct {
 	people  []events.Subject // in their order
 	since   int64            // position of the cache when the plan was made
 	counts  Counts
+
+	expected Expected
 }
 
 func (w *workPart) name() string { return fmt.Sprintf("%s/%d", w.service, w.history.partition) }
@@ -234,7 +277,14 @@ func (w *Work) take(ctx context.Context, h *history, service string, mends map[s
 		return err
 	}
 	for i := range found {
-		if w.judge(part, &found[i]) == foreign {
+		switch w.judge(part, &found[i]) {
+		case due:
+			part.expected.Due++
+		case settled:
+			part.expected.Settled++
+		case movedOn:
+			part.expected.MovedOn++
+		case foreign:
 			return exit.Refuse("partition %d of %s: the state of %v is neither what the plan saw nor what it wants, and no event says why: make a new plan",
 				h.partition, service, found[i].who)
 		}
