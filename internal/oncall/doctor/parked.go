@@ -7,27 +7,35 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/kelisim/kelisim/consumers"
-	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/internal/oncall/logread"
+	"github.com/kelisim/kelisim/internal/oncall/parked"
 )
 
-// checkParked counts what stands in the parked topic, by service and reason.
+// checkParked counts the parked events that are open, by service and reason.
 func checkParked(ctx context.Context, e *Env) ([]Finding, error) {
 	type pile struct{ service, reason string }
+	log, err := logread.New(e.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := e.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	desk := &parked.Desk{
+		Log: log, Decoder: cloudevent.Decoder{Rules: rules},
+		Topics: parked.Topics{Parked: e.Topics.Parked, Events: e.Topics.Events, Generation: e.Generation},
+	}
+	cases, _, err := desk.Cases(ctx)
 	piles := make(map[pile]int)
-	err := e.Read(ctx, e.Topics.Parked, func(r *stream.Record) error {
-		var p pile
-		for headers := r.Headers; headers.Len() > 0; {
-			switch name, value := headers.Next(); string(name) {
-			case consumers.HeaderParkedService:
-				p.service = string(value)
-			case consumers.HeaderParkedReason:
-				p.reason = string(value)
+	for _, c := range cases {
+		for _, service := range c.Services() {
+			if c.State() == parked.Open {
+				piles[pile{service, c.ReasonIn(service)}]++
 			}
 		}
-		piles[p]++
-		return nil
-	})
+	}
 	var out []Finding
 	for _, p := range slices.SortedFunc(maps.Keys(piles), func(a, b pile) int {
 		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.reason, b.reason))

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 )
@@ -93,15 +94,19 @@ func TestDamageIsFoundAndHealedUnderLiveTraffic(t *testing.T) {
 	require.False(t, s.said.says("another consumer took a partition over"), "the owners stayed in their groups")
 	require.True(t, s.said.says("reading again from the cache's position"), "and read anew what they had in memory")
 
-	// Without writing, each digest is that of what is stored again.
-	p = s.plan(replay.Selection{}, replay.Wish{})
-	for i, name := range services {
-		for p, m := range s.services[name].Marks() {
-			was := m.Digest
-			ok, err := s.bench.Caches[services[i]].Redigest(t.Context(), int32(p))
-			require.NoError(t, err)
-			require.True(t, ok)
-			require.Equal(t, was, s.services[name].Marks()[p].Digest)
+	s.digestsAreRight()
+}
+
+// digestsAreRight checks, while nobody writes, that each digest is that of what is
+// stored.
+func (s *scene) digestsAreRight() {
+	s.t.Helper()
+	for _, name := range services {
+		for p, was := range s.services[name].Marks() {
+			ok, err := s.bench.Caches[name].Redigest(s.t.Context(), int32(p))
+			require.NoError(s.t, err)
+			require.True(s.t, ok)
+			require.Equal(s.t, was.Digest, s.services[name].Marks()[p].Digest)
 		}
 	}
 }
@@ -350,6 +355,68 @@ func TestWhoDecidedSinceIsLeftOutAndNeedsANewPlan(t *testing.T) {
 	_, err = s.apply(p, two)
 	require.NoError(t, err)
 	require.Empty(t, s.plan(replay.Selection{}, replay.Wish{}).Mends)
+	s.settle()
+	s.digestsAreRight()
+}
+
+// between is a cache in which something happens just before a mend.
+type between struct {
+	replay.Cache
+	happens func()
+}
+
+func (b *between) Mend(ctx context.Context, partition int32, lo, hi int64, mends []cache.Mend) ([]cache.Verdict, error) {
+	if b.happens != nil {
+		b.happens()
+		b.happens = nil
+	}
+	return b.Cache.Mend(ctx, partition, lo, hi, mends)
+}
+
+// A state that claims a version of the far future hides from its owner whatever
+// comes: what is stored then looks as it did when it was judged.
+func TestEventBetweenJudgingAndMendingIsNotLost(t *testing.T) {
+	s := newScene(t, 60, 600)
+	who := s.person(true)
+	s.stop("marketing")
+	s.damage("marketing", who, "\x00\x00\x7f\xff\xff\xff"+s.stored("marketing", who)[6:])
+	s.start("marketing") // it remembers nothing, and believes what it reads
+	p := s.plan(replay.Selection{}, replay.Wish{})
+	require.Len(t, p.Mends, 1)
+	whole := s.bench.Caches["marketing"]
+	s.bench.Caches["marketing"] = &between{whole, func() {
+		s.decide(who, events.Withdrawn, "promotion")
+		s.settle()
+	}}
+	report, err := s.apply(p, two)
+	require.Equal(t, exit.Partly, exit.Code(err))
+	require.Equal(t, replay.Counts{MovedOn: 1}, report.Total())
+	_, err = s.apply(s.plan(replay.Selection{}, replay.Wish{}), two)
+	require.NoError(t, err)
+	state, err := events.ParseState([]byte(s.stored("marketing", who)))
+	require.NoError(t, err)
+	require.Equal(t, events.ByWithdrawal, s.rules.Decide(state, "promotion").Reason)
+}
+
+// torn is a cache in the middle of a batch at the first look: states are written,
+// and the position has not moved.
+type torn struct {
+	replay.Cache
+	looks int
+}
+
+func (c *torn) Look(ctx context.Context, partition int32, subjects []events.Subject) (cache.Sight, error) {
+	sight, err := c.Cache.Look(ctx, partition, subjects)
+	if c.looks++; c.looks <= 2 { // the first asks for the position alone
+		sight.Next -= 5
+	}
+	return sight, err
+}
+
+func TestHalfOfABatchIsNoDamage(t *testing.T) {
+	s := newScene(t, 60, 600)
+	s.bench.Caches["marketing"] = &torn{Cache: s.bench.Caches["marketing"]}
+	require.Empty(t, s.plan(replay.Selection{Partitions: []int32{0}}, replay.Wish{}).Mends)
 }
 
 // A service that stands still is compared where it stands, one that runs where it is.
