@@ -135,7 +135,7 @@ func newReplayPlan(p *program) *cobra.Command {
 		if err := plan.Save(file); err != nil {
 			return nil, err
 		}
-		if len(plan.Mends) == 0 {
+		if plan.Empty() {
 			return plan, nil
 		}
 		fmt.Fprintf(s.ErrOrStderr(), "to carry it out: consentctl replay run %s --apply --reason …\n", file)

@@ -19,12 +19,13 @@ import (
 // Counts are what became of the mends of a plan, in subjects.
 type Counts struct {
 	Mended  int `json:"mended"`
+	Held    int `json:"held"`    // holds laid again
 	Settled int `json:"settled"` // right already: by the owner, or by an earlier try
 	MovedOn int `json:"movedon"` // an event came since the plan was made: they need a new plan
 }
 
 func (c *Counts) add(o Counts) {
-	c.Mended, c.Settled, c.MovedOn = c.Mended+o.Mended, c.Settled+o.Settled, c.MovedOn+o.MovedOn
+	c.Mended, c.Held, c.Settled, c.MovedOn = c.Mended+o.Mended, c.Held+o.Held, c.Settled+o.Settled, c.MovedOn+o.MovedOn
 }
 
 // Report is what carrying a plan out came to. It implements [output.Result].
@@ -102,6 +103,9 @@ func (w *Work) carryOut(ctx context.Context, part *workPart, report *Report) err
 			return err
 		}
 		w.bench.progress().Add(part.history.partition, int64(len(lot)))
+	}
+	if err := w.layHolds(ctx, part); err != nil {
+		return err
 	}
 	ok, err := w.bench.Caches[part.service].Redigest(ctx, part.history.partition) // also for what an earlier try mended
 	if err != nil {
@@ -227,6 +231,17 @@ func (w *Work) verify(ctx context.Context, report *Report) error {
 				report.Right++
 			}
 		}
+		for _, l := range part.holds {
+			have, err := w.bench.Caches[part.service].Holding(ctx, l.who)
+			switch {
+			case err != nil:
+				return err
+			case known(&have, l.at):
+				report.Right++
+			default:
+				report.Wrong[Unheld]++
+			}
+		}
 	}
 	return nil
 }
@@ -245,7 +260,7 @@ func (r *Report) Text(w io.Writer) {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // standard output has no one to tell
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
 		c := r.Services[service]
-		say("%s: repaired %d, right already %d, moved on %d\n", service, c.Mended, c.Settled, c.MovedOn)
+		say("%s: repaired %d, held again %d, right already %d, moved on %d\n", service, c.Mended, c.Held, c.Settled, c.MovedOn)
 	}
 	say("looked at again: %d right", r.Right)
 	for _, k := range slices.Sorted(maps.Keys(r.Wrong)) {

@@ -78,6 +78,7 @@ type workPart struct {
 	mends   map[events.Subject]*Mend
 	people  []events.Subject // in their order
 	since   int64            // position of the cache when the plan was made
+	holds   []dueHold
 	counts  Counts
 
 	expected Expected
@@ -197,9 +198,12 @@ func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
 		return err
 	}
 	prints := make(map[string]bool)
-	for _, mends := range planned {
-		for print := range mends {
+	for _, of := range planned {
+		for print := range of.mends {
 			prints[print] = true
+		}
+		for i := range of.holds {
+			prints[of.holds[i].Subject] = true
 		}
 	}
 	people := make(map[string]events.Subject)
@@ -231,19 +235,37 @@ func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
 	return nil
 }
 
-// planned returns the mends of a partition that are not done yet, by service and
-// subject.
-func (w *Work) planned(partition int32) map[string]map[string]*Mend {
-	out := make(map[string]map[string]*Mend)
+// planned is what a plan says of one partition of one service.
+type planned struct {
+	mends map[string]*Mend // by subject
+	holds []LostHold
+}
+
+// planned returns what is planned in a partition and not done yet, by service.
+func (w *Work) planned(partition int32) map[string]*planned {
+	out := make(map[string]*planned)
+	of := func(service string) *planned {
+		if _, done := w.done.Done[fmt.Sprintf("%s/%d", service, partition)]; done {
+			return nil
+		}
+		if out[service] == nil {
+			out[service] = &planned{mends: make(map[string]*Mend)}
+		}
+		return out[service]
+	}
 	for i := range w.plan.Mends {
-		m := &w.plan.Mends[i]
-		if _, done := w.done.Done[fmt.Sprintf("%s/%d", m.Service, partition)]; done || m.Partition != partition {
-			continue
+		if m := &w.plan.Mends[i]; m.Partition == partition {
+			if to := of(m.Service); to != nil {
+				to.mends[m.Subject] = m
+			}
 		}
-		if out[m.Service] == nil {
-			out[m.Service] = make(map[string]*Mend)
+	}
+	for _, l := range w.plan.Holds {
+		if l.Partition == partition {
+			if to := of(l.Service); to != nil {
+				to.holds = append(to.holds, l)
+			}
 		}
-		out[m.Service][m.Subject] = m
 	}
 	return out
 }
@@ -263,15 +285,25 @@ func (w *Work) next(service string, partition int32) int64 {
 }
 
 // take opens a part of the work, once every subject of it was looked at.
-func (w *Work) take(ctx context.Context, h *history, service string, mends map[string]*Mend, people map[string]events.Subject) error {
-	part := &workPart{service: service, history: h, mends: make(map[events.Subject]*Mend, len(mends)), since: w.next(service, h.partition)}
-	for _, print := range slices.Sorted(maps.Keys(mends)) {
+func (w *Work) take(ctx context.Context, h *history, service string, of *planned, people map[string]events.Subject) error {
+	part := &workPart{service: service, history: h, mends: make(map[events.Subject]*Mend, len(of.mends)), since: w.next(service, h.partition)}
+	gone := exit.Refuse("partition %d: the log no longer names a subject that the plan is about", h.partition)
+	for _, print := range slices.Sorted(maps.Keys(of.mends)) {
 		who, met := people[print]
 		if !met {
-			return exit.Refuse("partition %d: the log no longer names a subject that the plan is about", h.partition)
+			return gone
 		}
-		part.mends[who], part.people = mends[print], append(part.people, who)
+		part.mends[who], part.people = of.mends[print], append(part.people, who)
 	}
+	for _, l := range of.holds {
+		who, met := people[l.Subject]
+		at, err := events.ParsePosition(l.At)
+		if !met || err != nil {
+			return gone
+		}
+		part.holds = append(part.holds, dueHold{who, at})
+	}
+	part.expected.Due += len(part.holds)
 	found, err := w.bench.survey(ctx, h, service, part.people)
 	if err != nil {
 		return err

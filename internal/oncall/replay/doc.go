@@ -42,6 +42,8 @@ type Cache interface {
 	StateOf(partition int32, stored string) (events.State, error)
 	Mend(ctx context.Context, partition int32, lo, hi int64, mends []cache.Mend) ([]cache.Verdict, error)
 	Redigest(ctx context.Context, partition int32) (bool, error)
+	Holding(ctx context.Context, subject events.Subject) (cache.Holding, error)
+	Hold(ctx context.Context, subject events.Subject, at events.Position) error
 }
 
 // Progress is told how far it is. That of package progress is one.

@@ -25,6 +25,7 @@ type history struct {
 	states map[events.Subject]events.State // at the base
 	last   map[events.Subject]int64        // offset of the last record below the base
 	steps  map[events.Subject][]step       // from the base on
+	holds  map[events.Subject][]hold       // of all times; few have any
 	base   int64
 	at     int64 // everything below is folded
 	event  events.Event
@@ -45,6 +46,7 @@ func (b *Bench) newHistory(ctx context.Context, partition int32, first, base int
 	h := &history{
 		bench: b, partition: partition, reader: reader, wanted: wanted, pace: b.pace(), base: base, at: first,
 		states: make(map[events.Subject]events.State), last: make(map[events.Subject]int64), steps: make(map[events.Subject][]step),
+		holds: make(map[events.Subject][]hold),
 	}
 	if err := reader.Start(ctx, map[int32]int64{partition: first}); err != nil {
 		reader.Close()
@@ -135,17 +137,39 @@ func (h *history) fold(r *stream.Record) {
 	if err != nil {
 		return
 	}
-	state := h.now(who)
-	h.event = events.Event{}
-	if h.bench.Decoder.Decode(r, &h.event) == nil && r.LogAppend {
-		h.event.Logged = h.bench.stamp(h.partition, r)
-		state, _ = h.bench.Rules.Apply(state, &h.event)
-	}
+	state := h.apply(who, r)
 	if r.Offset < h.base {
 		h.states[who], h.last[who] = state, r.Offset
 		return
 	}
 	h.steps[who] = append(h.steps[who], step{r.Offset, state})
+}
+
+// apply returns the state behind a record, and notes whom it holds or releases.
+func (h *history) apply(who events.Subject, r *stream.Record) events.State {
+	state := h.now(who)
+	h.event = events.Event{}
+	err := h.bench.Decoder.Decode(r, &h.event)
+	h.event.Logged = h.bench.stamp(h.partition, r)
+	switch {
+	case err != nil:
+		h.event.First = events.Stamp{} // what cannot be read says nothing of its past
+		if h.event.Type == 0 || h.event.Type.Restricts() {
+			h.hold(who, false)
+		}
+		return state
+	case !r.LogAppend:
+		h.hold(who, false)
+		return state
+	}
+	next, out := h.bench.Rules.Apply(state, &h.event)
+	switch {
+	case out.Verdict != events.Park && !h.event.First.IsZero():
+		h.hold(who, true)
+	case out.Verdict == events.Park && !out.Aside:
+		h.hold(who, false)
+	}
+	return next
 }
 
 // now returns the newest state.

@@ -18,6 +18,7 @@ const (
 	Newer      Kind = "newer"      // it names an event that did not change it
 	Altered    Kind = "altered"    // the same event, and another state
 	Extra      Kind = "extra"      // the log gives none
+	Unheld     Kind = "unheld"     // a hold is missing
 )
 
 // Effect says what a repair does to the answers about a subject.

@@ -38,7 +38,7 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	p := &Plan{
 		Format: planFormat, Made: time.Now().UTC(), Cluster: cluster.ID, Topic: b.Topic, Generation: b.Generation, Partitions: b.Partitions,
 		Since: absolute(s.Since), Until: absolute(s.Until), OnlyDeny: wish.OnlyDeny, Act: wish.Act, Salt: rand.Text(),
-		Ranges: []Range{}, Services: []Service{}, Mends: []Mend{},
+		Ranges: []Range{}, Services: []Service{}, Mends: []Mend{}, Holds: []LostHold{},
 	}
 	if !s.Subject.IsZero() {
 		p.Who = s.Subject.String()
@@ -154,7 +154,7 @@ func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service st
 			Kind: f.kind, Effect: f.effect, Opens: b.Rules.Names(f.opens), Closes: b.Rules.Names(f.closes),
 		})
 	}
-	return nil
+	return b.planHolds(ctx, p, h, service, found, part)
 }
 
 // readRange reads a range and returns what is in it, and whose selected records.

@@ -36,11 +36,12 @@ type Plan struct {
 	OnlyDeny bool `json:"onlydeny"` // what would allow anything is left out
 	Act      bool `json:"act"`      // services act on what is repaired
 
-	Salt     string    `json:"salt"`
-	Ranges   []Range   `json:"ranges"`
-	Services []Service `json:"services"`
-	Mends    []Mend    `json:"mends"`
-	Hash     string    `json:"hash"` // of all the rest
+	Salt     string     `json:"salt"`
+	Ranges   []Range    `json:"ranges"`
+	Services []Service  `json:"services"`
+	Mends    []Mend     `json:"mends"`
+	Holds    []LostHold `json:"holds"`
+	Hash     string     `json:"hash"` // of all the rest
 }
 
 // Range is a part of one partition.
@@ -74,6 +75,7 @@ type Part struct {
 	Effects   map[Effect]int `json:"effects"`
 	Kinds     map[Kind]int   `json:"kinds"`
 	LeftOut   int            `json:"leftout"` // of those that would allow something
+	Unheld    int            `json:"unheld"`  // subjects whose holds were lost
 }
 
 // Mend is one state to be replaced.
@@ -88,6 +90,9 @@ type Mend struct {
 	Opens     []events.Purpose `json:"opens,omitempty"`
 	Closes    []events.Purpose `json:"closes,omitempty"`
 }
+
+// Empty says whether nothing is wrong.
+func (p *Plan) Empty() bool { return len(p.Mends) == 0 && len(p.Holds) == 0 }
 
 // Count returns how many subjects of a service a replay would have that effect
 // on, over all services when none is named.
@@ -106,6 +111,14 @@ func (p *Plan) Count(e Effect, service string) (n int) {
 func (s *Service) Unchanged() (n int) {
 	for i := range s.Parts {
 		n += s.Parts[i].Unchanged
+	}
+	return n
+}
+
+// Unheld returns how many subjects lost a hold.
+func (s *Service) Unheld() (n int) {
+	for i := range s.Parts {
+		n += s.Parts[i].Unheld
 	}
 	return n
 }
@@ -145,6 +158,9 @@ func (p *Plan) Text(w io.Writer) {
 		s := &p.Services[i]
 		say("%s: would deny %d, would allow %d, same answers %d, unchanged %d%s\n", s.Service,
 			p.Count(Deny, s.Service), p.Count(Allow, s.Service), p.Count(Same, s.Service), s.Unchanged(), s.kinds())
+		if n := s.Unheld(); n > 0 {
+			say("  would hold %d again: an event of theirs is parked, and the hold was lost\n", n)
+		}
 		if unknown := s.Unknown(); len(unknown) > 0 {
 			say("  partitions %v are being built from the log and were not looked at\n", unknown)
 		}
@@ -155,7 +171,7 @@ func (p *Plan) Text(w io.Writer) {
 	case n > 0:
 		say("%d of the repairs would allow something: --permit-grants and --second-operator are needed\n", n)
 	}
-	say("%d states to replace; plan %s\n", len(p.Mends), p.Hash)
+	say("%d states to replace, %d holds to lay; plan %s\n", len(p.Mends), len(p.Holds), p.Hash)
 }
 
 // chosen says what was selected, with absolute times.

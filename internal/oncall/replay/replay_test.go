@@ -484,3 +484,45 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		require.Equal(t, exit.Usage, exit.Code(err))
 	}
 }
+
+func TestLostHoldsAreLaidAgainAndReleasedOnesAreNot(t *testing.T) {
+	s := newScene(t, 20, 100)
+	malformed := func(who events.Subject) events.Position {
+		set, err := s.rules.Set("promotion")
+		require.NoError(t, err)
+		m := s.encode(&events.Event{
+			ID: "m-" + who.Reveal(), Source: "/told", Type: events.Withdrawn, Method: events.ByPerson, Subject: who, Purposes: set,
+			Decided: events.MillisOf(time.Now()), Data: []byte("{}"),
+		})
+		m.Value = []byte("no object")
+		ack, err := s.producer.Publish(t.Context(), m)
+		require.NoError(t, err)
+		return events.Position{Generation: 1, Partition: ack.Partition, Offset: ack.Offset}
+	}
+	lost, released := s.people[0], s.people[1]
+	at, other := malformed(lost), malformed(released)
+	s.settle()
+	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+	marketing := s.bench.Caches["marketing"].(*cache.Mender)
+	require.NoError(t, marketing.Release(t.Context(), released, other))
+	key := func(who events.Subject) string {
+		return marketing.Layout().Prefix(marketing.Layout().PartitionOf(who)) + "held"
+	}
+	require.NoError(t, s.client.HDel(t.Context(), key(lost), lost.Reveal()).Err())
+
+	p := s.plan(replay.Selection{}, replay.Wish{})
+	require.Empty(t, p.Mends)
+	require.Len(t, p.Holds, 1)
+	require.Equal(t, at.String(), p.Holds[0].At)
+	report, err := s.apply(p, replay.Orders{Operator: "aigerim"})
+	require.NoError(t, err)
+	require.Equal(t, replay.Counts{Held: 1}, report.Total())
+	require.Equal(t, 1, report.Right)
+	have, err := marketing.Holding(t.Context(), lost)
+	require.NoError(t, err)
+	require.Equal(t, []events.Position{at}, have.By)
+	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+	report, err = s.apply(p, replay.Orders{Operator: "aigerim"})
+	require.NoError(t, err)
+	require.Equal(t, replay.Counts{Settled: 1}, report.Total())
+}
