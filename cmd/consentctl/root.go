@@ -47,6 +47,7 @@ func newRoot(p *program) *cobra.Command {
 		newTrace(p),
 		newLag(p),
 		newVerify(p),
+		newReplay(p),
 		newParked(p),
 		newOffsets(p),
 		newRetention(p),

@@ -134,11 +134,11 @@ func (w *ward) healthy(when string) {
 	var digests [rebuildPartitions]cache.Digest
 	live := cache.NewInspector(w.client, w.marketing.Layout)
 	for p := range int32(rebuildPartitions) {
-		require.NoError(w.t, live.Buckets(w.t.Context(), p, 0, w.marketing.Layout.Buckets, func(_ int32, all []cache.Stored) error {
-			for _, one := range all {
-				s, err := cache.SubjectOf(one.Field)
+		require.NoError(w.t, live.Buckets(w.t.Context(), p, 0, w.marketing.Layout.Buckets, func(_ int32, all map[string]string) error {
+			for field, state := range all {
+				s, err := cache.SubjectOf(field)
 				require.NoError(w.t, err)
-				got[s], err = events.ParseState([]byte(one.State))
+				got[s], err = events.ParseState([]byte(state))
 				require.NoError(w.t, err)
 				digests[p] = digests[p].Swap(s, events.State{}, got[s])
 			}

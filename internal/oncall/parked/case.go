@@ -91,6 +91,9 @@ func (c *Case) latest() map[string]Copy {
 // Services returns who parked it, in their order.
 func (c *Case) Services() []string { return c.distinct(func(p Copy) string { return p.Service }) }
 
+// ReasonIn returns why a service parked it last, or "" if it did not.
+func (c *Case) ReasonIn(service string) string { return c.latest()[service].Reason }
+
 // Reasons returns why, each once.
 func (c *Case) Reasons() []string { return c.distinct(func(p Copy) string { return p.Reason }) }
 

@@ -1,0 +1,220 @@
+package replay
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+)
+
+// Wish is how a replay is to be done, beside what is replayed.
+type Wish struct {
+	OnlyDeny bool // leave out what would allow anything
+	Act      bool // have the services act on what is repaired
+}
+
+// NewPlan reads, folds and compares, and changes nothing. One partition after the
+// other is in memory, with some 300 bytes for each subject of the range.
+func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, error) {
+	cluster, err := b.Log.Cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ranges, ends, err := b.ranges(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		Format: planFormat, Made: time.Now().UTC(), Cluster: cluster.ID, Topic: b.Topic, Generation: b.Generation, Partitions: b.Partitions,
+		Since: absolute(s.Since), Until: absolute(s.Until), OnlyDeny: wish.OnlyDeny, Act: wish.Act, Salt: rand.Text(),
+		Ranges: []Range{}, Services: []Service{}, Mends: []Mend{}, Holds: []LostHold{},
+	}
+	if !s.Subject.IsZero() {
+		p.Who = s.Subject.String()
+	}
+	for _, t := range s.Types {
+		p.Types = append(p.Types, t.String())
+	}
+	for _, service := range slices.Sorted(maps.Keys(b.Caches)) {
+		p.Services = append(p.Services, Service{Service: service, Buckets: b.Caches[service].Layout().Buckets, Parts: []Part{}})
+	}
+	b.start(ranges, ends)
+	defer b.progress().Done()
+	for _, partition := range slices.Sorted(maps.Keys(ranges)) {
+		if err := b.plan(ctx, p, &s, partition, ranges[partition], ends[partition]); err != nil {
+			return nil, err
+		}
+	}
+	p.Hash, err = p.sum()
+	return p, err
+}
+
+// sum works out the hash of everything but the hash.
+func (p *Plan) sum() (string, error) {
+	bare := *p
+	bare.Hash = ""
+	return audit.Hash(&bare)
+}
+
+func absolute(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// start says how much is to be read: the range, and the histories of its subjects.
+func (b *Bench) start(ranges map[int32]stream.Range, ends map[int32]stream.Offsets) {
+	total := make(map[int32]int64, len(ranges))
+	for p, r := range ranges {
+		total[p] = r.To - r.From + ends[p].End
+	}
+	b.progress().Start(total)
+}
+
+// plan adds one partition to the plan.
+func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32, r stream.Range, end stream.Offsets) error {
+	found, subjects, err := b.readRange(ctx, partition, r, s)
+	if err != nil {
+		return err
+	}
+	p.Ranges = append(p.Ranges, *found)
+	if len(subjects) == 0 {
+		return nil
+	}
+	if err := whole(partition, end); err != nil {
+		return err
+	}
+	services := slices.Sorted(maps.Keys(b.Caches))
+	h, sights, err := b.open(ctx, partition, end.End, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
+	if err != nil {
+		return err
+	}
+	if h != nil {
+		defer h.close()
+	}
+	people := make([]events.Subject, 0, len(subjects))
+	for _, id := range slices.Sorted(maps.Keys(subjects)) {
+		people = append(people, subjects[id])
+	}
+	for i, service := range services {
+		part := Part{Partition: partition, Known: sights[service].Known, Next: sights[service].Next, Effects: map[Effect]int{}, Kinds: map[Kind]int{}}
+		if part.Known {
+			if err := b.planService(ctx, p, h, service, people, &part); err != nil {
+				return fmt.Errorf("service %s: %w", service, err)
+			}
+		}
+		p.Services[i].Parts = append(p.Services[i].Parts, part)
+	}
+	return nil
+}
+
+// whole refuses a partition whose beginning is gone: nobody's whole history is in
+// it, and a fold of the rest is nobody's state.
+func whole(partition int32, o stream.Offsets) error {
+	if o.First > 0 {
+		return exit.Refuse("partition %d: the log begins at %d, so no history is whole; rebuild from the snapshots instead", partition, o.First)
+	}
+	return nil
+}
+
+// planService compares and counts for one service.
+func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service string, people []events.Subject, part *Part) error {
+	found, err := b.survey(ctx, h, service, people)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		f := &found[i]
+		if !f.differs {
+			part.Unchanged++
+			continue
+		}
+		part.Effects[f.effect]++
+		part.Kinds[f.kind]++
+		if p.OnlyDeny && f.effect == Allow {
+			part.LeftOut++
+			continue
+		}
+		p.Mends = append(p.Mends, Mend{
+			Service: service, Partition: h.partition, Subject: fingerprint(p.Salt, []byte(f.who.Reveal())),
+			Stored: fingerprint(p.Salt, []byte(f.stored)), Right: fingerprint(p.Salt, f.right.state.Bytes()),
+			Kind: f.kind, Effect: f.effect, Opens: b.Rules.Names(f.opens), Closes: b.Rules.Names(f.closes),
+		})
+	}
+	return b.planHolds(ctx, p, h, service, found, part)
+}
+
+// readRange reads a range and returns what is in it, and whose selected records.
+func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, s *Selection) (*Range, map[string]events.Subject, error) {
+	out := &Range{Partition: partition, From: r.From, To: r.To, Types: map[string]int{}}
+	subjects := make(map[string]events.Subject)
+	sum, pace := sha256.New(), b.pace()
+	at := r.From
+	err := b.Log.Read(ctx, b.Topic, map[int32]stream.Range{partition: r}, func(batch *stream.Batch) error {
+		for i := range batch.Records {
+			record := &batch.Records[i]
+			digest(sum, record)
+			out.Records++
+			b.enter(out, subjects, s, partition, record)
+		}
+		b.progress().Add(partition, max(0, batch.Next-at))
+		at = max(at, batch.Next)
+		if err := b.mayGoOn(ctx); err != nil {
+			return err
+		}
+		return wait(ctx, pace, len(batch.Records))
+	})
+	out.Subjects, out.Digest = len(subjects), hex.EncodeToString(sum.Sum(nil))
+	return out, subjects, err
+}
+
+// enter counts a record, and notes its subject, if it is selected.
+func (b *Bench) enter(out *Range, subjects map[string]events.Subject, s *Selection, partition int32, r *stream.Record) {
+	who, fault := events.ParseSubject(string(r.Key))
+	var e events.Event
+	decoded := b.Decoder.Decode(r, &e) == nil
+	if decoded && !s.wants(who, &e) || !decoded && !s.wants(who, nil) {
+		return
+	}
+	out.Selected++
+	at := events.Millis(r.Time).Time()
+	if out.Oldest.IsZero() || at.Before(out.Oldest) {
+		out.Oldest = at
+	}
+	if at.After(out.Newest) {
+		out.Newest = at
+	}
+	if decoded {
+		out.Types[e.Type.String()]++
+	}
+	if fault != nil || !decoded || events.PartitionOf(r.Key, b.Partitions) != partition {
+		out.Strange++
+	}
+	if fault == nil && events.PartitionOf(r.Key, b.Partitions) == partition {
+		subjects[who.Reveal()] = who
+	}
+}
+
+// digest adds a record to the digest of a range.
+func digest(into hash.Hash, r *stream.Record) {
+	var head []byte
+	head = binary.BigEndian.AppendUint64(head, uint64(r.Offset))
+	head = binary.BigEndian.AppendUint64(head, uint64(r.Time))
+	for _, part := range [][]byte{head, r.Key, r.Value, r.Headers.Raw()} {
+		into.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // a hash never fails
+		into.Write(part)
+	}
+}
