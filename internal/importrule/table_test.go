@@ -40,6 +40,7 @@ var table = []place{
 
 	{pkg: "events/snapshot", ours: []string{"events", "events/stream"}},
 
+	{pkg: "internal/policyfeed", ours: []string{"events", "events/policy", "events/stream", "events/cloudevent"}},
 	{pkg: "internal/cache/...", ours: []string{"events"}, libs: []string{goRedis}},
 	// The two arms meet in the cache and nowhere else.
 	{pkg: "guard/...", ours: []string{"events", "internal/cache"}, libs: []string{goRedis}},
