@@ -58,9 +58,9 @@ type Store interface {
 	// Policies returns what was published last; the zero Policies if nothing was.
 	Policies(ctx context.Context) (Policies, error)
 
-	// States returns the subjects of the partition's buckets from first on, n of
-	// them, with their states.
-	States(ctx context.Context, partition, first, n int32) ([]Stored, error)
+	// States returns the subjects of n of the partition's buckets, from first on,
+	// with their states, and whether there are buckets behind them.
+	States(ctx context.Context, partition, first, n int32) (all []Stored, more bool, err error)
 
 	// Owe puts subjects into the outbox though no event changed them, and notes how
 	// far the sweep is: both or neither.

@@ -56,7 +56,7 @@ func (r *Redis) Swept(ctx context.Context, partition int32) (Sweep, error) {
 }
 
 // States implements [Store]. What is no state of the partition is left out.
-func (r *Redis) States(ctx context.Context, partition, first, n int32) ([]Stored, error) {
+func (r *Redis) States(ctx context.Context, partition, first, n int32) (all []Stored, more bool, err error) {
 	end := min(first+n, r.layout.Buckets)
 	pipe := r.client.Pipeline()
 	cmds := make([]*redis.MapStringStringCmd, 0, max(0, end-first))
@@ -64,11 +64,10 @@ func (r *Redis) States(ctx context.Context, partition, first, n int32) ([]Stored
 		cmds = append(cmds, pipe.HGetAll(ctx, r.layout.bucketKey(partition, b)))
 	}
 	_, _ = pipe.Exec(ctx) // only the first error: each command has its own
-	var all []Stored
 	for i, cmd := range cmds {
 		fields, err := cmd.Result()
 		if err != nil {
-			return nil, fmt.Errorf("bucket %d of partition %d: %w", first+int32(i), partition, classify(err))
+			return nil, false, fmt.Errorf("bucket %d of partition %d: %w", first+int32(i), partition, classify(err))
 		}
 		for field, value := range fields {
 			subject, err1 := subjectOf(field)
@@ -78,7 +77,7 @@ func (r *Redis) States(ctx context.Context, partition, first, n int32) ([]Stored
 			}
 		}
 	}
-	return all, nil
+	return all, end < r.layout.Buckets, nil
 }
 
 // Owe implements [Store]. Where there are more subjects than one script may block
@@ -102,16 +101,15 @@ func (r *Redis) Owe(ctx context.Context, partition int32, epoch int64, subjects 
 }
 
 // States implements [Store].
-func (m *Memory) States(_ context.Context, partition, first, n int32) ([]Stored, error) {
+func (m *Memory) States(_ context.Context, partition, first, n int32) (all []Stored, more bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []Stored
 	for s, state := range m.partition(partition).states {
 		if _, b := m.layout.place(s); b >= first && b < first+n {
 			all = append(all, Stored{s, state})
 		}
 	}
-	return all, nil
+	return all, first+n < m.layout.Buckets, nil
 }
 
 // Owe implements [Store].

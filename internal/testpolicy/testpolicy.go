@@ -56,6 +56,13 @@ func Append(t testing.TB, broker *testenv.Broker, m stream.Message) {
 	require.NoError(t, err)
 }
 
+// Seed returns the seed as if it had been in force since the year 2000, in which the
+// clock of package testing/synctest begins.
+func Seed(t testing.TB) *policy.Catalogue {
+	t.Helper()
+	return Version(t, events.SeedPolicy, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), nil)
+}
+
 // Version returns the seed under another name, published on the day of the given
 // moment and changed by edit, if there is one. No earlier consent covers it
 // unless edit says so.

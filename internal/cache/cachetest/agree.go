@@ -168,7 +168,7 @@ func (p *pair) owe() {
 	first := int32(rapid.IntRange(0, int(Layout().Buckets)).Draw(p.t, "bucket"))
 	note := cache.Sweep{Mark: "two/1", Open: rapid.Bool().Draw(p.t, "open")}
 	p.both("owe", func(i int, s cache.Store) (any, error) {
-		states, err := s.States(p.ctx, partition, first, 4)
+		states, _, err := s.States(p.ctx, partition, first, 4)
 		require.NoError(p.t, err)
 		err = s.Owe(p.ctx, partition, p.mark[i].Epoch, states, note)
 		swept, err2 := s.Swept(p.ctx, partition)

@@ -70,8 +70,9 @@ func owedWaits(t *testing.T, f Fixture) {
 	}
 	o.write(b)
 	require.Len(t, o.pending(), 1)
-	states, err := f.Store.States(t.Context(), partition, 0, Layout().Buckets)
+	states, more, err := f.Store.States(t.Context(), partition, 0, Layout().Buckets)
 	require.NoError(t, err)
+	require.False(t, more)
 	require.Len(t, states, many)
 	for range 2 { // harmless when repeated
 		require.NoError(t, f.Store.Owe(t.Context(), partition, o.mark.Epoch, states, cache.Sweep{Mark: "r1/1"}))
@@ -119,15 +120,16 @@ func statesByBucket(t *testing.T, f Fixture) {
 	o.write(o.batch(all...))
 	found := make(map[events.Subject]events.State)
 	for first := int32(0); first < Layout().Buckets; first += 3 {
-		states, err := f.Store.States(t.Context(), partition, first, 3)
+		states, more, err := f.Store.States(t.Context(), partition, first, 3)
 		require.NoError(t, err)
+		require.Equal(t, first+3 < Layout().Buckets, more)
 		for _, s := range states {
 			require.NotContains(t, found, s.Subject, "in one bucket only")
 			found[s.Subject] = s.State
 		}
 	}
 	require.Equal(t, o.kept, found)
-	states, err := f.Store.States(t.Context(), partition, Layout().Buckets, 3)
+	states, _, err := f.Store.States(t.Context(), partition, Layout().Buckets, 3)
 	require.NoError(t, err)
 	require.Empty(t, states)
 }
