@@ -138,7 +138,7 @@ func (s *sweep) concerns(serves events.PurposeSet, now *events.Rules, state even
 		return true
 	}
 	a, b := s.before.Standing(state), now.Standing(state)
-	return (a.Allowed^b.Allowed|a.Stopped^b.Stopped)&serves != 0
+	return ((a.Allowed^b.Allowed)|(a.Stopped^b.Stopped))&serves != 0
 }
 
 // owning does what only the owner of a partition may, until that is done.
