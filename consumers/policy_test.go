@@ -326,66 +326,101 @@ func TestACrashInTheMiddleOfASweepLeavesNobodyOut(t *testing.T) {
 	}
 }
 
+// step is one thing that happens in the life of a service.
+type step struct {
+	kind     string
+	version  int           // that arrives
+	sleep    time.Duration // while it is stopped
+	decided  []decision
+	settling bool
+}
+
+type decision struct {
+	who     int
+	kind    events.Type
+	under   events.PolicyVersion
+	purpose events.Purpose
+}
+
+var decisions = rapid.Custom(func(t *rapid.T) decision {
+	return decision{
+		rapid.IntRange(0, 8).Draw(t, "who"),
+		rapid.SampledFrom([]events.Type{events.Granted, events.Granted, events.Withdrawn, events.PolicyAccepted}).Draw(t, "type"),
+		rapid.SampledFrom([]events.PolicyVersion{events.SeedPolicy, "two", "three", "nobody-published"}).Draw(t, "under"),
+		rapid.SampledFrom([]events.Purpose{"promotion", "research"}).Draw(t, "purpose"),
+	}
+})
+
+var steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+	return step{
+		kind:    rapid.SampledFrom([]string{"arrive", "restart", "flush", "decide", "decide"}).Draw(t, "step"),
+		version: rapid.IntRange(0, 2).Draw(t, "version"),
+		sleep:   rapid.SampledFrom([]time.Duration{0, 0, time.Hour, 30 * time.Hour}).Draw(t, "sleep"),
+		decided: rapid.SliceOfN(decisions, 1, 8).Draw(t, "decisions"), settling: rapid.Bool().Draw(t, "settling"),
+	}
+}), 1, 25)
+
 // Whatever arrives in whatever order, with crashes and flushes in between: once
 // settled, the cache answers and the service acted as the pure fold of the log
 // says, by the versions that have arrived.
 func TestPoliciesInAnyOrderNeverAllowWrongly(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2000, 1, n, 0, 0, 0, 0, time.UTC) }
 	versions := []*policy.Catalogue{
 		testpolicy.Seed(t),
-		wider(t, "two", time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC)),
-		testpolicy.Version(t, "three", time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC), func(c *policy.Catalogue) {
+		wider(t, "two", day(2)),
+		testpolicy.Version(t, "three", day(2), func(c *policy.Catalogue) {
 			testpolicy.CoveredFrom(c, events.SeedPolicy)
-			c.EffectiveOn = policy.DateOf(time.Date(2000, 1, 4, 0, 0, 0, 0, time.UTC))
+			c.EffectiveOn = policy.DateOf(day(4))
 			testpolicy.Widen(c, "research")
 		}),
 	}
-	names := []events.PolicyVersion{events.SeedPolicy, "two", "three", "nobody-published"}
-	purposes := []events.Purpose{"promotion", "research"}
 	rapid.Check(t, func(rt *rapid.T) {
-		synctest.Test(t, func(t *testing.T) {
-			const people = 9
+		memory, life := rapid.SampledFrom([]int{0, 6}).Draw(rt, "memory"), steps.Draw(rt, "life")
+		synctest.Test(t, func(t *testing.T) { // draws nothing: rapid's panics are not for it
 			b := newBed(t)
-			b.policy = newFakePolicy(t)
+			b.policy, b.cfg.Memory = newFakePolicy(t), memory
 			b.cfg.Policy = b.policy
-			b.cfg.Memory = rapid.SampledFrom([]int{0, 6}).Draw(rt, "memory")
-			serves, err := b.rules.Set(purposes...)
-			require.NoError(t, err)
-			stop := b.start(t)
-			arrived := new(policy.Book)
-			for range rapid.IntRange(1, 25).Draw(rt, "steps") {
-				switch rapid.IntRange(0, 9).Draw(rt, "step") {
-				case 0, 1:
-					c := versions[rapid.IntRange(0, 2).Draw(rt, "version")]
-					b.policy.publish(c)
-					b.policy.follow()
-					arrived, err = arrived.With(c)
-					require.NoError(t, err)
-				case 2, 3:
-					require.NoError(t, stop()) // in the middle of whatever it does
-					time.Sleep(time.Duration(rapid.SampledFrom([]int{0, 0, 1, 30}).Draw(rt, "hours")) * time.Hour)
-					b.policy.follow()
-					stop = b.start(t)
-				case 4:
-					b.flush()
-				case 5:
-					b.settle(t)
-				default:
-					for range rapid.IntRange(1, 8).Draw(rt, "events") {
-						kind := rapid.SampledFrom([]events.Type{events.Granted, events.Granted, events.Withdrawn, events.PolicyAccepted}).Draw(rt, "type")
-						b.decide(t, rapid.IntRange(0, people-1).Draw(rt, "who"), kind, rapid.SampledFrom(names).Draw(rt, "under"),
-							rapid.SampledFrom(purposes).Draw(rt, "purpose"))
-					}
-				}
-			}
-			b.settle(t)
-			rules := arrived.RulesAt(time.Now())
-			for s, state := range b.fold() {
-				for _, p := range purposes {
-					require.Equal(t, rules.Decide(state, p), b.answer(t, s, p), "%v %s", s, p)
-				}
-				require.Equal(t, rules.Standing(state).Stopped&serves, b.action.of(s)&serves, "acted on %v", s)
-			}
-			require.NoError(t, stop())
+			b.live(t, life, versions)
 		})
 	})
+}
+
+// live goes through a life and holds its end against the pure functions.
+func (b *bed) live(t *testing.T, life []step, versions []*policy.Catalogue) {
+	stop, arrived := b.start(t), new(policy.Book)
+	for _, s := range life {
+		switch s.kind {
+		case "arrive":
+			b.policy.publish(versions[s.version])
+			b.policy.follow()
+			var err error
+			arrived, err = arrived.With(versions[s.version])
+			require.NoError(t, err)
+		case "restart":
+			require.NoError(t, stop()) // in the middle of whatever it does
+			time.Sleep(s.sleep)
+			b.policy.follow()
+			stop = b.start(t)
+		case "flush":
+			b.flush()
+		default:
+			for _, d := range s.decided {
+				b.decide(t, d.who, d.kind, d.under, d.purpose)
+			}
+		}
+		if s.settling {
+			b.settle(t)
+		}
+	}
+	b.settle(t)
+	require.NoError(t, stop())
+	serves, err := b.rules.Set(b.cfg.Service.Purposes...)
+	require.NoError(t, err)
+	rules := arrived.RulesAt(time.Now())
+	for s, state := range b.fold() {
+		for _, p := range b.cfg.Service.Purposes {
+			require.Equal(t, rules.Decide(state, p), b.answer(t, s, p), "%v %s", s, p)
+		}
+		require.Equal(t, rules.Standing(state).Stopped&serves, b.action.of(s)&serves, "acted on %v", s)
+	}
 }
