@@ -47,10 +47,12 @@ type Follower struct {
 	reader  *stream.Reader
 	held    atomic.Pointer[held]
 	proved  atomic.Pointer[time.Time]
+	close   func()
 
-	mu    sync.Mutex
-	next  int64         // offset of the topic to read next
-	moved chan struct{} // closed when next moves
+	mu       sync.Mutex
+	next     int64         // offset of the topic to read next
+	moved    chan struct{} // closed when next moves
+	appended map[events.PolicyVersion]time.Time
 }
 
 // held is an edition until there is another.
@@ -59,8 +61,8 @@ type held struct {
 	superseded chan struct{}
 }
 
-// New returns a follower that is not running. Whoever runs it ends it by the
-// context.
+// New returns a follower that is not running. The caller closes it, or runs it and
+// ends it by the context.
 func New(cfg Config) (*Follower, error) {
 	if cfg.Topic == "" {
 		cfg.Topic = Topic
@@ -79,6 +81,8 @@ func New(cfg Config) (*Follower, error) {
 		return nil, fmt.Errorf("policies: %w", err)
 	}
 	f := &Follower{cfg: cfg, log: cfg.Logger.With("topic", cfg.Topic), metrics: cfg.Metrics, reader: reader, moved: make(chan struct{})}
+	f.appended = make(map[events.PolicyVersion]time.Time)
+	f.close = sync.OnceFunc(reader.Close)
 	f.proved.Store(new(time.Time))
 	f.hold(new(policy.Book).Edition(cfg.Now()))
 	return f, nil
@@ -86,6 +90,18 @@ func New(cfg Config) (*Follower, error) {
 
 // Current returns the edition in force, never nil.
 func (f *Follower) Current() *policy.Edition { return f.held.Load().Edition }
+
+// Book returns all versions that are known.
+func (f *Follower) Book() *policy.Book { return f.Current().Book }
+
+// Appended returns when the topic took a version up, by the broker's clock: the
+// earliest record of it that is left. False when the version is not known.
+func (f *Follower) Appended(v events.PolicyVersion) (time.Time, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, known := f.appended[v]
+	return at, known
+}
 
 // Superseded returns a channel that is closed as soon as Current is another
 // edition than e.
@@ -133,7 +149,7 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 // Run follows the topic until ctx ends, and returns nil then. A topic that cannot
 // be read is waited for: nothing is proved meanwhile, and caches grow stale.
 func (f *Follower) Run(ctx context.Context) error {
-	defer f.reader.Close()
+	defer f.Close()
 	f.start(ctx)
 	for ctx.Err() == nil {
 		f.poll(ctx)
@@ -141,6 +157,9 @@ func (f *Follower) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Close ends what [New] began; Run does too. A second call does nothing.
+func (f *Follower) Close() { f.close() }
 
 // start reads the topic from its beginning. What is known already stays known.
 func (f *Follower) start(ctx context.Context) {
@@ -209,8 +228,18 @@ func (f *Follower) take(r *stream.Record) {
 		f.log.Error("policy version refused", "offset", r.Offset, "err", err)
 		return
 	}
+	f.date(c.Version, events.Millis(r.Time).Time())
 	if f.turn(book) {
 		f.log.Info("policy version arrived", "version", string(c.Version), "effective", c.EffectiveOn.String(), "offset", r.Offset)
+	}
+}
+
+// date notes when a version was first appended.
+func (f *Follower) date(v events.PolicyVersion, at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if was, known := f.appended[v]; !known || at.Before(was) {
+		f.appended[v] = at
 	}
 }
 

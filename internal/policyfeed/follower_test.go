@@ -46,8 +46,17 @@ func TestEveryPublishedVersionIsKnownOnceCaughtUp(t *testing.T) {
 	require.False(t, f.Proved().IsZero())
 
 	next := testpolicy.Version(t, "2030-01", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), nil)
+	_, known := f.Appended(next.Version)
+	require.False(t, known)
 	testpolicy.Publish(t, broker, topic, next)
 	require.NoError(t, f.CatchUp(t.Context()))
+	at, known := f.Appended(next.Version)
+	require.True(t, known)
+	require.WithinDuration(t, time.Now(), at, time.Minute, "by the broker's clock, not as the catalogue says")
+	testpolicy.Publish(t, broker, topic, next)
+	require.NoError(t, f.CatchUp(t.Context()))
+	again, _ := f.Appended(next.Version)
+	require.Equal(t, at, again, "a copy changes nothing")
 	require.Len(t, f.Current().Book.Versions(), 2)
 	select {
 	case <-f.Superseded(first):
