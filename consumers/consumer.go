@@ -58,8 +58,8 @@ type Store interface {
 	Hold(ctx context.Context, subject events.Subject, at events.Position) error
 	Release(ctx context.Context, subject events.Subject, at events.Position) error
 	Publish(ctx context.Context, p cache.Policies) error
-	States(ctx context.Context, partition, first, n int32) (all []cache.Stored, more bool, err error)
-	Owe(ctx context.Context, partition int32, epoch int64, subjects []cache.Stored, note cache.Sweep) error
+	States(ctx context.Context, partition, first, n int32) (all []cache.Kept, more bool, err error)
+	Owe(ctx context.Context, partition int32, epoch int64, subjects []cache.Kept, note cache.Sweep) error
 	Swept(ctx context.Context, partition int32) (cache.Sweep, error)
 }
 

@@ -273,7 +273,7 @@ type sweepDies struct {
 	left atomic.Int64
 }
 
-func (d *sweepDies) Owe(ctx context.Context, p int32, epoch int64, subjects []cache.Stored, note cache.Sweep) error {
+func (d *sweepDies) Owe(ctx context.Context, p int32, epoch int64, subjects []cache.Kept, note cache.Sweep) error {
 	if d.left.Add(-1) < 0 {
 		return errors.New("dead")
 	}

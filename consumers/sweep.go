@@ -107,7 +107,7 @@ func (a *actor) step(ctx context.Context, p *partition) error {
 			return err
 		}
 		more = behind
-		var owed []cache.Stored
+		var owed []cache.Kept
 		for _, st := range states {
 			if s.concerns(a.due.serves, p.acting.Rules, st.State) {
 				owed = append(owed, st)

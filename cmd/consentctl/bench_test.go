@@ -139,7 +139,7 @@ func (b *bench) start(t testing.TB, name string) {
 		group = b.groups(name)
 	}
 	b.running[name] = testservice.Start(t, testservice.Config{
-		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Rules: rules, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
+		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
 		Topics: testservice.Topics{
 			Events: b.Topics.Events, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
 			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),

@@ -60,11 +60,11 @@ type Store interface {
 
 	// States returns the subjects of n of the partition's buckets, from first on,
 	// with their states, and whether there are buckets behind them.
-	States(ctx context.Context, partition, first, n int32) (all []Stored, more bool, err error)
+	States(ctx context.Context, partition, first, n int32) (all []Kept, more bool, err error)
 
 	// Owe puts subjects into the outbox though no event changed them, and notes how
 	// far the sweep is: both or neither.
-	Owe(ctx context.Context, partition int32, epoch int64, subjects []Stored, note Sweep) error
+	Owe(ctx context.Context, partition int32, epoch int64, subjects []Kept, note Sweep) error
 
 	// Swept returns what Owe noted last; the zero Sweep if it never did.
 	Swept(ctx context.Context, partition int32) (Sweep, error)

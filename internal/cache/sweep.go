@@ -12,8 +12,8 @@ import (
 	"github.com/kelisim/kelisim/events"
 )
 
-// Stored is a subject and its state.
-type Stored struct {
+// Kept is a subject with its state.
+type Kept struct {
 	Subject events.Subject
 	State   events.State
 }
@@ -56,7 +56,7 @@ func (r *Redis) Swept(ctx context.Context, partition int32) (Sweep, error) {
 }
 
 // States implements [Store]. What is no state of the partition is left out.
-func (r *Redis) States(ctx context.Context, partition, first, n int32) (all []Stored, more bool, err error) {
+func (r *Redis) States(ctx context.Context, partition, first, n int32) (all []Kept, more bool, err error) {
 	end := min(first+n, r.layout.Buckets)
 	pipe := r.client.Pipeline()
 	cmds := make([]*redis.MapStringStringCmd, 0, max(0, end-first))
@@ -73,7 +73,7 @@ func (r *Redis) States(ctx context.Context, partition, first, n int32) (all []St
 			subject, err1 := subjectOf(field)
 			state, err2 := events.ParseState([]byte(value))
 			if err1 == nil && err2 == nil && !state.IsZero() {
-				all = append(all, Stored{subject, state})
+				all = append(all, Kept{subject, state})
 			}
 		}
 	}
@@ -82,7 +82,7 @@ func (r *Redis) States(ctx context.Context, partition, first, n int32) (all []St
 
 // Owe implements [Store]. Where there are more subjects than one script may block
 // Redis for, all but the last scripts note what was noted before.
-func (r *Redis) Owe(ctx context.Context, partition int32, epoch int64, subjects []Stored, note Sweep) error {
+func (r *Redis) Owe(ctx context.Context, partition int32, epoch int64, subjects []Kept, note Sweep) error {
 	for first := 0; first == 0 || first < len(subjects); first += liveChunk {
 		part := subjects[first:min(first+liveChunk, len(subjects))]
 		interim := note
@@ -101,19 +101,19 @@ func (r *Redis) Owe(ctx context.Context, partition int32, epoch int64, subjects 
 }
 
 // States implements [Store].
-func (m *Memory) States(_ context.Context, partition, first, n int32) (all []Stored, more bool, err error) {
+func (m *Memory) States(_ context.Context, partition, first, n int32) (all []Kept, more bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s, state := range m.partition(partition).states {
 		if _, b := m.layout.place(s); b >= first && b < first+n {
-			all = append(all, Stored{s, state})
+			all = append(all, Kept{s, state})
 		}
 	}
 	return all, first+n < m.layout.Buckets, nil
 }
 
 // Owe implements [Store].
-func (m *Memory) Owe(_ context.Context, partition int32, epoch int64, subjects []Stored, note Sweep) error {
+func (m *Memory) Owe(_ context.Context, partition int32, epoch int64, subjects []Kept, note Sweep) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.partition(partition)

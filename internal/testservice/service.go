@@ -27,8 +27,9 @@ import (
 
 // Topics are what a service reads and writes.
 type Topics struct {
-	Events, Parked, Receipts, Policies string
-	Partitions                         int32
+	Events, Parked, Receipts string
+	Policies                 string // empty: the seed version is in force and never changes
+	Partitions               int32
 }
 
 // NewTopics creates topics with names of their own, and publishes the seed version
@@ -90,10 +91,9 @@ func Start(t testing.TB, cfg Config) *Service {
 	require.NoError(t, err)
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
 	require.NoError(t, err)
-	follower, err := policyfeed.New(policyfeed.Config{Kafka: conf, Topic: cfg.Topics.Policies, Now: cfg.Now, Logger: cfg.Logger})
-	require.NoError(t, err)
+	known, follow := cfg.policy(t, conf)
 	consumer, err := consumers.New(consumers.Config{
-		Service: cfg.Service, Policy: follower, Generation: 1, Partitions: cfg.Topics.Partitions,
+		Service: cfg.Service, Policy: known, Generation: 1, Partitions: cfg.Topics.Partitions,
 		Log: consumers.FromStream(log), Store: store, Publisher: producer,
 		Decoder:     func(r *events.Rules) consumers.Decoder { return cloudevent.Decoder{Rules: r} },
 		Slots:       func(p int32) consumers.Slot { return consumers.Slot{Partition: p, Prefix: layout.Prefix(p)} },
@@ -102,7 +102,7 @@ func Start(t testing.TB, cfg Config) *Service {
 	require.NoError(t, err)
 	s := &Service{Store: store, Layout: layout, cancel: cancel, ended: make(chan error, 1)}
 	var following sync.WaitGroup
-	following.Go(func() { _ = follower.Run(ctx) })
+	following.Go(func() { follow(ctx) })
 	go func() {
 		err := consumer.Run(ctx)
 		cancel()
@@ -111,6 +111,16 @@ func Start(t testing.TB, cfg Config) *Service {
 		s.ended <- err
 	}()
 	return s
+}
+
+// policy returns what the service goes by, and what has to run for it.
+func (cfg *Config) policy(t testing.TB, conf stream.Config) (consumers.Policy, func(context.Context)) {
+	if cfg.Topics.Policies == "" {
+		return testpolicy.NewFixed(t, testpolicy.Seed(t)), func(context.Context) {}
+	}
+	f, err := policyfeed.New(policyfeed.Config{Kafka: conf, Topic: cfg.Topics.Policies, Now: cfg.Now, Logger: cfg.Logger})
+	require.NoError(t, err)
+	return f, func(ctx context.Context) { _ = f.Run(ctx) }
 }
 
 // Stop ends the service in order and fails the test if it did not.
