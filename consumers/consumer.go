@@ -181,6 +181,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 		group.Go(func() error { return w.run(ctx) })
 	}
 	group.Go(func() error { return actor.run(ctx) })
+	group.Go(func() error { return c.keepPublished(ctx) })
 	group.Go(func() error { return receipts.run(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {

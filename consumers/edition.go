@@ -58,6 +58,24 @@ func (c *Consumer) publish(ctx context.Context, e *policy.Edition) error {
 	return c.cfg.Store.Publish(ctx, cache.Policies{Revision: e.Revision, Grown: e.Book.Grown(), Catalogues: string(catalogues)})
 }
 
+// republishEvery bounds how long guards that start miss the policies after a
+// failover or a hand took the key away. Those that know them need no key.
+const republishEvery = 5 * time.Second
+
+// keepPublished writes the policies down again where they were lost.
+func (c *Consumer) keepPublished(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(republishEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := c.publish(ctx, c.cfg.Policy.Current()); err != nil && ctx.Err() == nil {
+			c.log.Warn("policies not written down; trying again", "err", err)
+		}
+	}
+}
+
 // catchUp makes sure that the reader goes by everything published by now. Once for
 // each chunk is enough: all of it had come before.
 func (r *reader) catchUp(ctx context.Context) error {

@@ -124,7 +124,7 @@ func (e *environment) wire(ctx context.Context) (err error) {
 		return err
 	}
 	for _, s := range e.services {
-		e.teller.guards[s.Name] = guard.New(e.client, s.Name, guard.WithRules(p.Rules), guard.WithDeadline(guardDeadline))
+		e.teller.guards[s.Name] = guard.New(e.client, s.Name, guard.WithDeadline(guardDeadline))
 		e.teller.readers[s.Name] = cache.NewReader(e.client, s.Name)
 	}
 	if e.crowd, err = newCrowd(e.options, p.Rules, publisher); err != nil {
