@@ -34,6 +34,7 @@ type Service struct {
 	platform *Platform
 	client   redis.UniversalClient
 	role     Role
+	service  consumers.Service // once the policy is known
 	log      *slog.Logger
 	metrics  *consumers.Metrics
 	running  atomic.Pointer[consumers.Consumer]
@@ -93,9 +94,12 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	if err := p.Policy.CatchUp(ctx); err != nil { // partners may have purposes of the newest version
 		return nil, err
 	}
-	service, err := s.role.service(p, p.Policy.Current().Rules, s.client)
-	if err != nil {
-		return nil, err
+	if s.service.Action == nil {
+		service, err := s.role.service(p, p.Policy.Current().Rules, s.client)
+		if err != nil {
+			return nil, err
+		}
+		s.service = service
 	}
 	layout, err := p.Layout(ctx, s.Name)
 	if err != nil {
@@ -112,7 +116,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return consumers.New(consumers.Config{
-		Service:       service,
+		Service:       s.service,
 		Policy:        p.Policy,
 		Generation:    layout.Generation,
 		Partitions:    layout.Partitions,
