@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ type actor struct {
 	*duties
 	receipts *receipts
 	parts    map[int32]*partition
+	order    []int32   // of the partitions, in which they are swept
+	rested   time.Time // when the sweep may go on
 }
 
 func newActor(c *Consumer, receipts *receipts, parts map[int32]*partition) *actor {
@@ -36,9 +39,7 @@ func newActor(c *Consumer, receipts *receipts, parts map[int32]*partition) *acto
 }
 
 func (a *actor) run(ctx context.Context) error {
-	for id := range a.parts {
-		a.ask(id) // what an earlier owner left
-	}
+	a.order = slices.Sorted(maps.Keys(a.parts))
 	for {
 		due, wait := a.take(time.Now())
 		group, inner := errgroup.WithContext(ctx)
@@ -49,6 +50,11 @@ func (a *actor) run(ctx context.Context) error {
 		if err := group.Wait(); err != nil {
 			return err
 		}
+		rest, err := a.sweepOn(ctx)
+		if err != nil {
+			return err
+		}
+		wait = min(wait, rest)
 		select {
 		case <-a.woken:
 		case <-time.After(wait):
@@ -65,6 +71,14 @@ var errElsewhere = errors.New("the cache is not where it was")
 // drain acts on what a partition's duty holds and, when the outbox may hold more,
 // on that until it is empty.
 func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
+	if d.edition != nil {
+		if err := a.turn(ctx, p, d); err != nil {
+			return elsewhere(err)
+		}
+	}
+	if p.acting == nil {
+		return nil // it could not be told by which edition: the outbox keeps what is due
+	}
 	more := d.ask
 	for turns := range slices.Chunk(d.turns, actTurns) {
 		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return newest(turns), nil })
@@ -73,7 +87,15 @@ func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
 		}
 		more = acted < d.to // a state that changed again without anything to do, say
 	}
-	for more {
+	if !more {
+		return nil
+	}
+	return elsewhere(a.empty(ctx, p))
+}
+
+// empty acts on what is in a partition's outbox until nothing is.
+func (a *actor) empty(ctx context.Context, p *partition) error {
+	for more := true; more; {
 		found := 0
 		_, err := a.settle(ctx, p, func() ([]cache.Pending, error) {
 			turns, err := a.cfg.Store.Pending(ctx, p.id, actTurns)
@@ -81,7 +103,7 @@ func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
 			return turns, err
 		})
 		if err != nil {
-			return elsewhere(err)
+			return err
 		}
 		more = found == actTurns
 	}
@@ -98,24 +120,16 @@ func elsewhere(err error) error {
 // settle acts on one lot of turns until that is done, and returns the position
 // acted up to.
 func (a *actor) settle(ctx context.Context, p *partition, turns func() ([]cache.Pending, error)) (acted int64, err error) {
-	err = a.insist(ctx, "act", func() error {
-		for {
-			epoch := p.epoch.Load()
-			acted, err = a.act(ctx, p.id, epoch, turns)
-			switch {
-			case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch:
-				continue // we claimed it anew ourselves meanwhile: once more
-			case errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
-				return errElsewhere
-			}
-			return err
-		}
+	err = a.owning(ctx, p, "act", func(epoch int64) error {
+		acted, err = a.act(ctx, p, epoch, turns)
+		return err
 	})
 	return acted, err
 }
 
 // act does one round: what is due, and what then is done.
-func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func() ([]cache.Pending, error)) (int64, error) {
+func (a *actor) act(ctx context.Context, p *partition, epoch int64, due func() ([]cache.Pending, error)) (int64, error) {
+	partition := p.id
 	lot, err := due()
 	if err != nil {
 		return 0, fmt.Errorf("read the outbox of partition %d: %w", partition, err)
@@ -123,7 +137,7 @@ func (a *actor) act(ctx context.Context, partition int32, epoch int64, due func(
 	turns := make([]Turn, len(lot))
 	for i, d := range lot {
 		version, _ := d.State.Version()
-		turns[i] = Turn{Subject: d.Subject, State: d.State, Standing: a.cfg.Rules.Standing(d.State), Version: version}
+		turns[i] = Turn{Subject: d.Subject, State: d.State, Standing: p.acting.Rules.Standing(d.State), Version: version}
 	}
 	if len(turns) > 0 || a.cfg.Service.EveryChange {
 		slot := a.cfg.Slots(partition)

@@ -15,16 +15,16 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
-// Config is what a Consumer is made of. Log, Store, Decoder, Publisher, Rules,
+// Config is what a Consumer is made of. Log, Store, Decoder, Publisher, Policy,
 // Partitions and Generation are required.
 type Config struct {
 	Service    Service
-	Rules      *events.Rules
+	Policy     Policy
 	Generation uint32 // of the topic
 	Partitions int32  // of the topic
 
 	Log       Log
-	Decoder   Decoder
+	Decoder   func(*events.Rules) Decoder // that knows the purposes of the rules
 	Store     Store
 	Slots     func(partition int32) Slot // where a partition's keys live
 	Publisher Publisher                  // of parked events and receipts
@@ -57,6 +57,10 @@ type Store interface {
 	Done(ctx context.Context, partition int32, epoch int64, acted []cache.Pending) (int64, error)
 	Hold(ctx context.Context, subject events.Subject, at events.Position) error
 	Release(ctx context.Context, subject events.Subject, at events.Position) error
+	Publish(ctx context.Context, p cache.Policies) error
+	States(ctx context.Context, partition, first, n int32) (all []cache.Kept, more bool, err error)
+	Owe(ctx context.Context, partition int32, epoch int64, subjects []cache.Kept, note cache.Sweep) error
+	Swept(ctx context.Context, partition int32) (cache.Sweep, error)
 }
 
 // defaultMemory is how many states a consumer keeps: at some 250 bytes each, with
@@ -74,7 +78,7 @@ type Consumer struct {
 
 // New checks the configuration and returns a consumer that is not running.
 func New(cfg Config) (*Consumer, error) {
-	serves, err := cfg.Rules.Set(cfg.Service.Purposes...)
+	serves, err := cfg.Policy.Current().Rules.Set(cfg.Service.Purposes...)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("consumer %s: %w", cfg.Service.Name, err)
@@ -139,6 +143,9 @@ func (c *Consumer) Owned() (int, bool) {
 // lane a reader that folds and a writer that stores, and an actor, each with its
 // own part of the line.
 func (c *Consumer) session(ctx context.Context, s Session) error {
+	if err := c.insist(ctx, "policy", func() error { return c.cfg.Policy.CatchUp(ctx) }); err != nil {
+		return err // acting by an old policy would undo what the present one asks
+	}
 	receipts, parts := newReceipts(c), make(map[int32]*partition)
 	actor := newActor(c, receipts, parts)
 	poller := &poller{Consumer: c, session: s}
@@ -147,8 +154,9 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 		poller.lanes[i] = newLane()
 		readers[i] = &reader{
 			Consumer: c, lane: poller.lanes[i], session: s, receipts: receipts, parts: make(map[int32]*partition),
-			memory: c.cfg.Memory / max(1, len(s.Partitions())), ask: actor.ask,
+			memory: c.cfg.Memory / max(1, len(s.Partitions())),
 		}
+		readers[i].goBy(c.cfg.Policy.Current())
 	}
 	start := make(map[int32]int64)
 	for _, id := range s.Partitions() {
@@ -173,6 +181,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 		group.Go(func() error { return w.run(ctx) })
 	}
 	group.Go(func() error { return actor.run(ctx) })
+	group.Go(func() error { return c.keepPublished(ctx) })
 	group.Go(func() error { return receipts.run(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {

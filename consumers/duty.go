@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -28,6 +29,9 @@ type duty struct {
 	to    int64     // position of the cache then
 	far   bool      // the log goes on far beyond
 	ask   bool      // the outbox may hold more than the turns
+
+	edition *policy.Edition // to act by from now on; nil: as before
+	vacant  bool            // and there is nobody whom it concerns
 }
 
 // ripe says whether to act now.
@@ -48,22 +52,18 @@ func newDuties() *duties {
 	return &duties{woken: make(chan struct{}, 1), parts: make(map[int32]*duty)}
 }
 
-// ask has the partition's outbox read. It never waits.
-func (d *duties) ask(partition int32) {
-	d.mu.Lock()
-	d.spill(d.of(partition))
-	d.mu.Unlock()
-	d.wake()
-}
-
 // add takes over the turns of a stored batch. It never waits.
 func (d *duties) add(b *batch, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !b.acts && d.parts[b.Partition] == nil {
+	if !b.acts && !b.turned && d.parts[b.Partition] == nil {
 		return
 	}
 	part := d.of(b.Partition)
+	if b.turned { // what is in the outbox is ours now, whoever put it there
+		part.edition, part.vacant = b.edition, b.vacant
+		d.spill(part)
+	}
 	if len(part.turns) == 0 {
 		part.since = now
 	}

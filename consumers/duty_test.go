@@ -24,10 +24,15 @@ func stoppedBatch(t *testing.T, partition int32, n int, far bool) *batch {
 
 func TestManyWakesOfOnePartitionHideNoOther(t *testing.T) {
 	d := newDuties()
-	for range 100 {
-		d.ask(0)
+	announced := func(partition int32) *batch {
+		b := stoppedBatch(t, partition, 0, true)
+		b.turned = true
+		return b
 	}
-	d.ask(2)
+	for range 100 {
+		d.add(announced(0), time.Now())
+	}
+	d.add(announced(2), time.Now())
 	<-d.woken
 	due, _ := d.take(time.Now())
 	require.Len(t, due, 2)

@@ -3,6 +3,7 @@ package consumers
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,8 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 const testPartitions = 3
@@ -23,7 +26,8 @@ var testLayout = cache.Layout{Service: "marketing", Topic: "consent.events.v1", 
 type fakeLog struct {
 	mu      sync.Mutex
 	records [testPartitions][]stream.Record
-	told    []events.Event // by the number in a record's value
+	told    []events.Event            // by the number in a record's value
+	names   map[uint32]events.Purpose // a purpose that the event names beside its set
 	grown   chan struct{}
 	perPoll int // records of one partition in one fetch
 	commits map[int32]int64
@@ -54,21 +58,47 @@ func (l *fakeLog) tellIn(p int32, e events.Event) events.Stamp {
 	return at
 }
 
-// Decode implements Decoder: an event without a type is poison.
-func (l *fakeLog) Decode(r *stream.Record, e *events.Event) error {
+// naming has the event that is told next name a purpose that not every policy has.
+func (l *fakeLog) naming(p events.Purpose) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	*e = l.told[binary.BigEndian.Uint32(r.Value)]
+	if l.names == nil {
+		l.names = make(map[uint32]events.Purpose)
+	}
+	l.names[uint32(len(l.told))] = p
+}
+
+// fakeDecoder reads what a log was told, by the purposes of some rules.
+type fakeDecoder struct {
+	*fakeLog
+	rules *events.Rules
+}
+
+func (l *fakeLog) decoder(rules *events.Rules) Decoder { return fakeDecoder{l, rules} }
+
+// Decode implements Decoder: an event without a type is poison.
+func (d fakeDecoder) Decode(r *stream.Record, e *events.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := binary.BigEndian.Uint32(r.Value)
+	*e = d.told[n]
 	if e.Type == 0 {
-		return poison{}
+		return poison("test-poison")
+	}
+	if name := d.names[n]; name != "" {
+		set, err := d.rules.Set(name)
+		if err != nil {
+			return poison(ReasonUnknownPurpose)
+		}
+		e.Purposes |= set
 	}
 	return nil
 }
 
-type poison struct{}
+type poison string
 
-func (poison) Error() string  { return "poison" }
-func (poison) Reason() string { return "test-poison" }
+func (p poison) Error() string  { return "poison" }
+func (p poison) Reason() string { return string(p) }
 
 // end returns the end of every partition.
 func (l *fakeLog) end() (ends [testPartitions]int64) {
@@ -160,6 +190,93 @@ func (s *fakeSession) Poll(ctx context.Context) (*stream.Fetch, error) {
 	}
 }
 
+// fakePolicy is what a follower would know, told by a test.
+type fakePolicy struct {
+	t     testing.TB
+	topic []*policy.Catalogue
+
+	mu         sync.Mutex
+	read       int  // of the topic
+	unread     bool // the topic cannot be read
+	book       *policy.Book
+	current    *policy.Edition
+	superseded chan struct{}
+}
+
+func newFakePolicy(t testing.TB, versions ...*policy.Catalogue) *fakePolicy {
+	p := &fakePolicy{t: t, book: new(policy.Book), superseded: make(chan struct{})}
+	p.current = p.book.Edition(time.Now())
+	p.publish(versions...)
+	p.follow()
+	return p
+}
+
+// publish appends to the topic; nobody has read it yet.
+func (p *fakePolicy) publish(versions ...*policy.Catalogue) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topic = append(p.topic, versions...)
+}
+
+// follow reads the topic to its end, and looks at the calendar.
+func (p *fakePolicy) follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.topic[p.read:] {
+		p.book, _ = p.book.With(c) // what is refused changes nothing
+	}
+	p.read = len(p.topic)
+	if e := p.book.Edition(time.Now()); e.Mark() != p.current.Mark() {
+		p.current = e
+		close(p.superseded)
+		p.superseded = make(chan struct{})
+	}
+}
+
+func (p *fakePolicy) lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unread = true
+}
+
+func (p *fakePolicy) Current() *policy.Edition {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current
+}
+
+func (p *fakePolicy) Superseded(e *policy.Edition) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == e {
+		return p.superseded
+	}
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// Proved implements Policy: whatever was published is read.
+func (p *fakePolicy) Proved() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unread || p.read < len(p.topic) {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+func (p *fakePolicy) CatchUp(context.Context) error {
+	p.mu.Lock()
+	unread := p.unread
+	p.mu.Unlock()
+	if unread {
+		return errors.New("the topic cannot be read")
+	}
+	p.follow()
+	return nil
+}
+
 // fakeTopics keeps what was published.
 type fakeTopics struct {
 	mu       sync.Mutex
@@ -237,6 +354,7 @@ type bed struct {
 	store  *cache.Memory
 	topics *fakeTopics
 	action *fakeAction
+	policy *fakePolicy
 	rules  *events.Rules
 	cfg    Config
 }
@@ -244,11 +362,12 @@ type bed struct {
 func newBed(t testing.TB) *bed {
 	store, err := cache.NewMemory(testLayout, nil)
 	require.NoError(t, err)
-	b := &bed{log: newFakeLog(), store: store, topics: &fakeTopics{}, action: &fakeAction{}, rules: events.SeedRules()}
+	b := &bed{log: newFakeLog(), store: store, topics: &fakeTopics{}, action: &fakeAction{}, policy: newFakePolicy(t, testpolicy.Seed(t))}
+	b.rules = b.policy.Current().Rules
 	b.cfg = Config{
 		Service: Service{Name: "marketing", Purposes: []events.Purpose{"promotion", "research"}, Action: b.action},
-		Rules:   b.rules, Generation: 1, Partitions: testPartitions,
-		Log: b.log, Decoder: b.log, Store: store, Publisher: b.topics,
+		Policy:  b.policy, Generation: 1, Partitions: testPartitions,
+		Log: b.log, Decoder: b.log.decoder, Store: store, Publisher: b.topics,
 		Slots: func(p int32) Slot { return Slot{Partition: p, Prefix: testLayout.Prefix(p)} },
 	}
 	return b

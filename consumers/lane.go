@@ -1,5 +1,7 @@
 package consumers
 
+import "github.com/kelisim/kelisim/events/policy"
+
 // lanes is how many readers fold and writers store, each for its share of the
 // partitions: two keep one Redis thread busy, for one encodes while Redis works
 // for the other; four add nothing (measured).
@@ -37,7 +39,7 @@ func (l *lane) ready(behind int64) <-chan struct{} {
 
 // seal gives the window to the writer, which has offered to take it, and opens
 // another.
-func (l *lane) seal(due trigger, behind int64) {
-	l.sealed <- l.window.close(due, behind >= farBehind)
+func (l *lane) seal(due trigger, by *policy.Edition, behind int64) {
+	l.sealed <- l.window.close(due, by, behind >= farBehind)
 	l.window = window{}
 }

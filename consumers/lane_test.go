@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events/policy"
 )
 
 // At the end of a session a writer may leave after it has offered to take a
@@ -16,7 +18,7 @@ func TestSealDoesNotWaitForAWriterThatHasLeft(t *testing.T) {
 		l.window.of(&partition{})
 		go func() { l.idle <- struct{}{} }()
 		<-l.ready(0)
-		l.seal(trigger{}, 0)
+		l.seal(trigger{}, new(policy.Edition), 0)
 		require.True(t, l.window.empty())
 	})
 }

@@ -17,12 +17,22 @@ type entry struct {
 	subject events.Subject
 	state   events.State
 	stopped events.PurposeSet // where state stands
+	by      *events.Rules     // that stopped was worked out by
 	known   bool              // state was loaded or is known to be absent
 
 	open        bool         // changed in the window that is open
 	base        events.State // before the window
 	baseStopped events.PurposeSet
 	since       int64 // offset of the first event of the window that changed it
+}
+
+// judge works out where the state stands by the given rules: those of another
+// edition of the policy may have said otherwise, and by now that was acted on.
+func (e *entry) judge(rules *events.Rules) {
+	e.by, e.stopped = rules, 0
+	if !e.state.IsZero() {
+		e.stopped = rules.Standing(e.state).Stopped
+	}
 }
 
 // memo keeps the states of one partition's subjects in the consumer, so that a

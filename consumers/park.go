@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 )
 
@@ -24,7 +25,12 @@ const (
 const (
 	ReasonMisplaced    = "misplaced"      // in another partition than the subject's
 	ReasonNoAppendTime = "no-append-time" // the topic keeps the producers' times: one key of the two is missing
-	reasonUnnamed      = "unreadable"
+
+	// ReasonUnknownPurpose is the decoder's: no version of the policy that is known
+	// has the purpose.
+	ReasonUnknownPurpose = string(cloudevent.UnknownPurpose)
+
+	reasonUnnamed = "unreadable"
 )
 
 // parked is a record that could not be applied: its copy, and why.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
@@ -23,10 +24,14 @@ type partition struct {
 	memo   *memo
 	part   *part // share of the open window
 
+	vacant  bool // nobody stood in the cache when it was begun, and nobody was written since
 	mending bool // states were lost: whoever is found without one is acted on again
 	proof   proof
 	shown   time.Time // when freshness was last written
 	lag     prometheus.Gauge
+
+	acting *policy.Edition // that is acted by; the actor's
+	sweep  *sweep          // that is not over; the actor's
 }
 
 // proof is a fetch that will prove, once everything before end is folded, that
@@ -43,6 +48,7 @@ func (p *partition) begin(m cache.Mark, memory int, empty bool) {
 	p.next, p.end, p.proof, p.shown = m.Next, m.Next, proof{}, time.Time{}
 	p.stored.Store(m.Next)
 	p.memo = newMemo(memory, empty, &p.stored)
+	p.vacant = empty
 }
 
 // hear notes what a fetch says of the log's end. It keeps the oldest proof that
@@ -80,7 +86,7 @@ func (p *partition) load(ctx context.Context, store Store, missing []*entry, rul
 	}
 	for i, e := range missing {
 		e.state, e.known = states[i], true
-		e.stopped = rules.Standing(states[i]).Stopped
+		e.judge(rules)
 	}
 	return nil
 }
@@ -92,11 +98,14 @@ func (p *partition) fold(rules *events.Rules, w *window, e *entry, event *events
 	part.tally.Verdicts[out.Verdict]++
 	if out.Changed {
 		if !e.open {
+			if e.by != rules {
+				e.judge(rules)
+			}
 			e.open, e.base, e.baseStopped, e.since = true, e.state, e.stopped, event.Logged.Position.Offset
 			part.changed = append(part.changed, e)
 			w.states++
 		}
-		e.state, e.stopped = state, out.Standing.Stopped
+		e.state, e.stopped, e.by = state, out.Standing.Stopped, rules
 	}
 	if out.Verdict != events.Park && !event.First.IsZero() {
 		part.holds = append(part.holds, cache.Hold{Subject: e.subject, At: event.First.Position, Release: true})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
@@ -28,8 +29,11 @@ type reader struct {
 	session  Session
 	receipts *receipts
 	parts    map[int32]*partition
-	memory   int         // states that one partition may keep
-	ask      func(int32) // has the actor read a partition's outbox
+	memory   int // states that one partition may keep
+
+	edition *policy.Edition // that it folds by
+	decoder Decoder         // that knows the edition's purposes
+	caught  bool            // the policy was asked for since the chunk came
 
 	events  []events.Event // of one chunk; reused
 	entries []*entry
@@ -56,12 +60,16 @@ func (r *reader) claim(ctx context.Context, id int32) (*partition, error) {
 }
 
 // take claims one partition in the cache. Where the cache knows nothing, or not
-// all, it is built from the beginning of the log.
+// all, it is built from the beginning of the log. Its first part announces the
+// edition of the policy.
 func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
-	return r.insist(ctx, "claim", func() error {
+	err := r.insist(ctx, "claim", func() error {
 		mark, err := r.cfg.Store.Claim(ctx, p.id)
 		if err != nil {
 			return fmt.Errorf("claim partition %d: %w", p.id, err)
+		}
+		if err := r.publish(ctx, r.edition); err != nil {
+			return err
 		}
 		if mark.Known && !anew {
 			p.begin(mark, r.memory, false)
@@ -81,6 +89,10 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 		r.receipts.begin(p.id, mark)
 		return nil
 	})
+	if err == nil {
+		r.window.of(p).turned = true
+	}
+	return err
 }
 
 // run takes what is there, folds it, and hands the window over whenever the writer
@@ -97,7 +109,7 @@ func (r *reader) run(ctx context.Context) error {
 		behind := r.behind()
 		select {
 		case <-r.ready(behind):
-			r.seal(r.due, behind)
+			r.seal(r.due, r.edition, behind)
 		case d := <-in:
 			err := r.read(ctx, d.Fetch)
 			d.done()
@@ -106,6 +118,10 @@ func (r *reader) run(ctx context.Context) error {
 			}
 		case l := <-r.again:
 			if err := r.reread(ctx, l); err != nil {
+				return err
+			}
+		case <-r.cfg.Policy.Superseded(r.edition):
+			if err := r.turn(ctx); err != nil {
 				return err
 			}
 		case <-tick.C:
@@ -124,6 +140,10 @@ func (r *reader) behind() (records int64) {
 
 // read folds the lane's share of a fetch into the open window.
 func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
+	known := r.cfg.Policy.Proved()
+	if err := r.turn(ctx); err != nil { // to what was known then, or newer
+		return err
+	}
 	for i := range f.Batches {
 		b := &f.Batches[i]
 		p := r.parts[b.Partition]
@@ -143,19 +163,23 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 			p.next, part.to = b.Next, b.Next
 		}
 		p.lag.Set(float64(p.behind()))
-		r.freshen(p)
+		r.freshen(p, known)
 	}
 	return nil
 }
 
 // freshen puts a proof of freshness into the window: with the records that it
-// covers, or by itself when an idle partition has not shown one for a while.
-func (r *reader) freshen(p *partition) {
+// covers, or by itself when an idle partition has not shown one for a while. It
+// proves no more than what is proved of the policy: the cache answers by both.
+func (r *reader) freshen(p *partition, known time.Time) {
 	now := time.Now()
 	if p.part == nil && now.Sub(p.shown) < refreshEvery {
 		return
 	}
 	if sent, ok := p.prove(); ok {
+		if known.Before(sent) {
+			sent = known
+		}
 		r.window.of(p).proved, p.shown = sent, now
 	}
 }
@@ -165,12 +189,16 @@ func (r *reader) freshen(p *partition) {
 func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record) error {
 	r.events = resize(r.events, len(records))
 	r.entries = resize(r.entries, len(records))
-	r.missing = r.missing[:0]
+	r.missing, r.caught = r.missing[:0], false
 	for i := range records {
-		r.entries[i] = r.decode(p, &records[i], &r.events[i])
+		var err error
+		if r.entries[i], err = r.decode(ctx, p, &records[i], &r.events[i]); err != nil {
+			return err
+		}
 	}
+	rules := r.edition.Rules
 	if len(r.missing) > 0 {
-		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, r.cfg.Rules) })
+		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, rules) })
 		if err != nil {
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
@@ -185,7 +213,7 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 			continue
 		}
 		event := &r.events[i]
-		out := p.fold(r.cfg.Rules, w, e, event)
+		out := p.fold(rules, w, e, event)
 		if out.Verdict == events.Park {
 			bad := r.park(&records[i], event.Logged, e.subject, out.Reason)
 			bad.hold = bad.hold && !out.Aside
@@ -217,37 +245,48 @@ func (r *reader) warm() {
 
 // decode reads the event of a record and finds its subject's entry. What cannot
 // be decoded, or stands in a partition that is not its subject's, is put aside.
-func (r *reader) decode(p *partition, record *stream.Record, event *events.Event) *entry {
+func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record, event *events.Event) (*entry, error) {
 	at := events.Stamp{
 		Position: events.Position{Generation: r.cfg.Generation, Partition: p.id, Offset: record.Offset},
 		Appended: events.Millis(record.Time),
 	}
-	*event = events.Event{}
-	if err := r.cfg.Decoder.Decode(record, event); err != nil {
+	err := r.understand(record, event)
+	if reasonOf(err) == ReasonUnknownPurpose {
+		if err := r.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		err = r.understand(record, event)
+	}
+	if err != nil {
 		subject, _ := events.ParseSubject(string(record.Key)) // the zero Subject holds nobody
 		event.First = events.Stamp{}
 		bad := r.park(record, at, subject, reasonOf(err))
 		bad.hold = bad.hold && (event.Type == 0 || event.Type.Restricts()) // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil
+		return nil, nil
 	}
 	event.Logged = at
 	if !record.LogAppend {
 		r.aside(p, r.park(record, at, cloneSubject(event.Subject), ReasonNoAppendTime), event)
-		return nil
+		return nil, nil
 	}
 	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
 		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
 		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil
+		return nil, nil
 	}
 	e := p.memo.find(event.Subject)
 	if !e.known {
 		e.known = true // asked for once, though the chunk may name it again
 		r.missing = append(r.missing, e)
 	}
-	return e
+	return e, nil
+}
+
+func (r *reader) understand(record *stream.Record, event *events.Event) error {
+	*event = events.Event{}
+	return r.decoder.Decode(record, event)
 }
 
 // aside puts a record among those to park with this window, and holds its
@@ -275,7 +314,6 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}
-	r.ask(p.id) // what is in the outbox is ours now, whoever put it there
 	return r.session.Seek(p.id, p.next)
 }
 

@@ -24,7 +24,7 @@ func BenchmarkRead(b *testing.B) {
 	for _, repeat := range []int{1, 4} {
 		b.Run(fmt.Sprintf("each subject %d times", repeat), func(b *testing.B) {
 			bed := newBed(b)
-			bed.cfg.Decoder = cloudevent.Decoder{Rules: bed.rules}
+			bed.cfg.Decoder = func(r *events.Rules) Decoder { return cloudevent.Decoder{Rules: r} }
 			bed.cfg.Store = blindStore{bed.store}
 			fetches := bed.fetches(b, n, repeat, perFetch)
 			b.ReportAllocs()
@@ -33,6 +33,7 @@ func BenchmarkRead(b *testing.B) {
 				c, err := New(bed.cfg)
 				require.NoError(b, err)
 				r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: bed.log}, receipts: newReceipts(c), parts: make(map[int32]*partition), memory: 1 << 20}
+				r.goBy(c.cfg.Policy.Current())
 				for p := range int32(testPartitions) {
 					_, err := r.claim(context.Background(), p)
 					require.NoError(b, err)
@@ -43,7 +44,7 @@ func BenchmarkRead(b *testing.B) {
 						b.Fatal(err)
 					}
 					if r.ready(r.behind()) != nil {
-						for _, batch := range r.window.close(r.due, false) {
+						for _, batch := range r.window.close(r.due, r.edition, false) {
 							batch.partition.stored.Store(batch.To)
 						}
 						r.window = window{}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
@@ -25,7 +26,9 @@ type part struct {
 	changed  []*entry
 	parked   []parked
 	holds    []cache.Hold
-	proved   time.Time // the log held nothing beyond to at this moment
+	proved   time.Time // neither the log nor the policy held anything beyond at this moment
+	turned   bool      // the first one that goes by its edition of the policy
+	mixed    bool      // some of it was folded by an earlier one
 	tally    tally
 }
 
@@ -86,10 +89,10 @@ func (w *window) forget(p *partition) {
 
 // close seals the window: what follows goes into the next one. The batches hold
 // copies, so that the fold can go on while they are written.
-func (w *window) close(due trigger, far bool) []batch {
+func (w *window) close(due trigger, by *policy.Edition, far bool) []batch {
 	batches := make([]batch, 0, len(w.parts))
 	for _, part := range w.parts {
-		batches = append(batches, part.close(due, far))
+		batches = append(batches, part.close(due, by, far))
 		part.partition.part = nil
 	}
 	return batches
@@ -104,6 +107,10 @@ type batch struct {
 	tally     tally
 	acts      bool // something was put in the outbox
 	far       bool // the log goes on far beyond
+
+	edition *policy.Edition // of the policy, that all that is not acted on was judged by
+	turned  bool            // it is the first one that goes by it
+	vacant  bool            // the partition held nobody before
 }
 
 // trigger says which changes an action follows.
@@ -116,14 +123,18 @@ func (t trigger) by(e *entry) bool {
 	return t.every || (e.stopped^e.baseStopped)&t.serves != 0
 }
 
-func (p *part) close(due trigger, far bool) batch {
-	b := batch{far: far, partition: p.partition, life: p.life, parked: p.parked, tally: p.tally}
+func (p *part) close(due trigger, by *policy.Edition, far bool) batch {
+	b := batch{
+		far: far, partition: p.partition, life: p.life, parked: p.parked, tally: p.tally,
+		edition: by, turned: p.turned, vacant: p.vacant,
+	}
+	p.vacant = false
 	b.Batch = cache.Batch{
 		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
-		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds,
+		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds, Policy: by.Revision,
 	}
 	for _, e := range p.changed {
-		act := due.by(e) || p.mending && e.base.IsZero()
+		act := due.by(e) || p.mixed || p.mending && e.base.IsZero()
 		b.acts = b.acts || act
 		version, _ := e.state.Version()
 		b.Changes = append(b.Changes, cache.Change{

@@ -50,6 +50,11 @@ func (b *bounded) Relearn(ctx context.Context) (bool, error) {
 	return beside(ctx, b, func() (bool, error) { return b.reader.Relearn(ctx) })
 }
 
+// Policies implements reader.
+func (b *bounded) Policies(ctx context.Context) (cache.Policies, error) {
+	return beside(ctx, b, func() (cache.Policies, error) { return b.reader.Policies(ctx) })
+}
+
 func beside[T any](ctx context.Context, b *bounded, ask func() (T, error)) (T, error) {
 	type answer struct {
 		value T

@@ -11,16 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 // fake is a cache that answers what the test says.
 type fake struct {
-	view     cache.View
-	err      error
-	after    *cache.View // what it shows once the layout was read again
-	relearns int
-	lookups  int
+	view      cache.View
+	err       error
+	after     *cache.View // what it shows once the layout was read again
+	policies  cache.Policies
+	policyErr error
+	relearns  int
+	reads     int // of the policies
+	lookups   int
 }
 
 func (f *fake) Lookup(ctx context.Context, _ events.Subject) (cache.View, error) {
@@ -31,6 +36,11 @@ func (f *fake) Lookup(ctx context.Context, _ events.Subject) (cache.View, error)
 	return f.view, f.err
 }
 
+func (f *fake) Policies(context.Context) (cache.Policies, error) {
+	f.reads++
+	return f.policies, f.policyErr
+}
+
 func (f *fake) Relearn(context.Context) (bool, error) {
 	f.relearns++
 	if f.after == nil {
@@ -39,6 +49,9 @@ func (f *fake) Relearn(context.Context) (bool, error) {
 	f.view, f.err, f.after = *f.after, nil, nil
 	return true, nil
 }
+
+// newFake is the cache of a service that knows the seed version.
+func newFake(t testing.TB) *fake { return &fake{view: granted(t), policies: seeded(t)} }
 
 // granted is a view of a subject that granted promotion and withdrew surveys.
 func granted(t testing.TB) cache.View {
@@ -56,7 +69,18 @@ func granted(t testing.TB) cache.View {
 	s, _ = rules.Apply(s, &events.Event{
 		Method: events.ByPerson, Policy: events.SeedPolicy, ID: "2", Source: "web", Type: events.Withdrawn, Subject: someone(t), Decided: 2000, Purposes: surveys, Logged: at(7),
 	})
-	return cache.View{State: s, Known: true, Generation: 1, Partition: 2, Next: 9, Fresh: 1_790_000_000_000, Now: 1_790_000_000_120}
+	return cache.View{Policy: seeded(t).Revision, State: s, Known: true, Generation: 1, Partition: 2, Next: 9, Fresh: 1_790_000_000_000, Now: 1_790_000_000_120}
+}
+
+// seeded are the policies of a service that knows the seed version.
+func seeded(t testing.TB) cache.Policies { return published(t, testpolicy.Seed(t)) }
+
+// published are the policies of a service to which versions came one by one.
+func published(t testing.TB, versions ...*policy.Catalogue) cache.Policies {
+	book := testpolicy.NewFixed(t, versions...).Current().Book
+	text, err := book.JSON()
+	require.NoError(t, err)
+	return cache.Policies{Revision: book.Revision(), Grown: book.Grown(), Catalogues: string(text)}
 }
 
 func someone(t testing.TB) events.Subject {
@@ -66,7 +90,7 @@ func someone(t testing.TB) events.Subject {
 }
 
 func TestAnswersFromWhatWasDecided(t *testing.T) {
-	f := &fake{view: granted(t)}
+	f := newFake(t)
 	g := build(f, nil)
 	d := g.Check(t.Context(), someone(t), "promotion")
 	require.True(t, d.Allowed)
@@ -93,12 +117,12 @@ func TestZeroDecisionDenies(t *testing.T) {
 	require.Equal(t, "denied: none", d.String())
 }
 
-func TestAsksNothingAboutWhatNobodyKnows(t *testing.T) {
-	f := &fake{view: granted(t)}
+func TestWhatNobodyKnowsDenies(t *testing.T) {
+	f := newFake(t)
 	g := build(f, nil)
-	require.Equal(t, events.UnknownPurpose, g.Check(t.Context(), someone(t), "sell-it").Reason)
 	require.Equal(t, events.UnknownSubject, g.Check(t.Context(), events.Subject{}, "promotion").Reason)
 	require.Zero(t, f.lookups)
+	require.Equal(t, events.UnknownPurpose, g.Check(t.Context(), someone(t), "sell-it").Reason)
 }
 
 func TestDoubtDenies(t *testing.T) {
@@ -118,7 +142,7 @@ func TestDoubtDenies(t *testing.T) {
 		"nothing at all":            {func(f *fake) { f.view = cache.View{} }, events.Stale},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fake{view: granted(t)}
+			f := newFake(t)
 			require.True(t, build(f, nil).Check(t.Context(), someone(t), "promotion").Allowed)
 			c.spoil(f)
 			for _, purpose := range []events.Purpose{"promotion", "legal"} {
@@ -135,7 +159,7 @@ func TestDoubtDenies(t *testing.T) {
 }
 
 func TestStillAllowsWithinTheBounds(t *testing.T) {
-	f := &fake{view: granted(t)}
+	f := newFake(t)
 	f.view.Now = f.view.Fresh + 3000
 	require.True(t, build(f, nil).Check(t.Context(), someone(t), "promotion").Allowed)
 	require.False(t, build(f, []Option{WithMaxStaleness(time.Second)}).Check(t.Context(), someone(t), "promotion").Allowed)
@@ -146,7 +170,7 @@ func TestStillAllowsWithinTheBounds(t *testing.T) {
 }
 
 func TestPositionThatGoesBackDenies(t *testing.T) {
-	f := &fake{view: granted(t)}
+	f := newFake(t)
 	g := build(f, nil)
 	require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
 	f.view.Next--
@@ -173,7 +197,7 @@ func TestAnswersOutOfOrderAreNotGoneBack(t *testing.T) {
 
 func TestFreshnessThatStandsStillGrowsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{view: granted(t)} // the clock of redis stands still too
+		f := newFake(t) // the clock of redis stands still too
 		g := build(f, nil)
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
 		time.Sleep(DefaultMaxStaleness)
@@ -187,7 +211,7 @@ func TestFreshnessThatStandsStillGrowsOld(t *testing.T) {
 
 func TestStaleGuardLooksForANewLayoutOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &fake{policies: seeded(t)}
 		g := build(f, nil)
 		for range 10 {
 			require.Equal(t, events.Stale, g.Check(t.Context(), someone(t), "promotion").Reason)
@@ -204,7 +228,7 @@ func TestStaleGuardLooksForANewLayoutOnceASecond(t *testing.T) {
 func TestEndedContextDenies(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	d := build(&fake{view: granted(t)}, nil).Check(ctx, someone(t), "promotion")
+	d := build(newFake(t), nil).Check(ctx, someone(t), "promotion")
 	require.Equal(t, events.Unreachable, d.Reason)
 	require.ErrorIs(t, d.Err(), context.Canceled)
 }
@@ -216,6 +240,8 @@ func (h hanging) Lookup(context.Context, events.Subject) (cache.View, error) {
 	<-h.release
 	return cache.View{}, errors.New("too late")
 }
+
+func (hanging) Policies(context.Context) (cache.Policies, error) { return cache.Policies{}, nil }
 
 func (h hanging) Relearn(context.Context) (bool, error) { return false, nil }
 

@@ -31,7 +31,7 @@ const relearnEvery = time.Second
 // "+evalsha_ro +eval_ro +hget +hmget +hgetall +time" and "%R~consent:*" is enough.
 type Guard struct {
 	reader       reader
-	rules        *events.Rules
+	shelf        *shelf
 	maxStaleness time.Duration
 	deadline     time.Duration
 	progress     progress
@@ -43,14 +43,11 @@ type Guard struct {
 type reader interface {
 	Lookup(ctx context.Context, s events.Subject) (cache.View, error)
 	Relearn(ctx context.Context) (changed bool, err error)
+	Policies(ctx context.Context) (cache.Policies, error)
 }
 
 // Option changes a guard from what [New] makes it.
 type Option func(*Guard)
-
-// WithRules sets the rules that states are read by; the seed policy's by
-// default. They must be those of the consumers.
-func WithRules(r *events.Rules) Option { return func(g *Guard) { g.rules = r } }
 
 // WithMaxStaleness sets how old an answer may be; [DefaultMaxStaleness] by
 // default. More than that breaks the promise of five seconds.
@@ -73,7 +70,7 @@ func New(client redis.UniversalClient, service string, options ...Option) *Guard
 func build(r reader, options []Option) *Guard {
 	g := &Guard{
 		reader:       r,
-		rules:        events.SeedRules(),
+		shelf:        newShelf(r.Policies),
 		maxStaleness: DefaultMaxStaleness,
 		deadline:     DefaultDeadline,
 		started:      time.Now(),
@@ -85,14 +82,11 @@ func build(r reader, options []Option) *Guard {
 }
 
 // Check says whether the subject's data may be used for the purpose now. It asks
-// Redis once, and returns within the deadline.
+// Redis once, and a second time when the policy has changed, and returns within
+// the deadline.
 func (g *Guard) Check(ctx context.Context, subject events.Subject, purpose events.Purpose) Decision {
-	rule, known := g.rules.Rule(purpose)
-	switch {
-	case !known:
-		return Decision{Answer: events.Answer{Reason: events.UnknownPurpose}, Purpose: purpose}
-	case subject.IsZero():
-		return Decision{Answer: events.Answer{Reason: events.UnknownSubject, Basis: rule.Basis}, Purpose: purpose}
+	if subject.IsZero() {
+		return Decision{Answer: events.Answer{Reason: events.UnknownSubject, Basis: g.basis(purpose)}, Purpose: purpose}
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.deadline)
 	defer cancel()
@@ -100,8 +94,16 @@ func (g *Guard) Check(ctx context.Context, subject events.Subject, purpose event
 	if d.Reason == events.Stale && g.relearn(ctx) {
 		d = g.look(ctx, subject, purpose)
 	}
-	d.Purpose, d.Basis = purpose, rule.Basis
+	if d.Purpose = purpose; d.Basis == 0 {
+		d.Basis = g.basis(purpose)
+	}
 	return d
+}
+
+// basis returns the ground of a purpose, as far as the guard has heard.
+func (g *Guard) basis(purpose events.Purpose) events.Basis {
+	rule, _ := g.shelf.held.Load().book.Rules().Rule(purpose)
+	return rule.Basis
 }
 
 // look asks once and judges the answer.
@@ -122,11 +124,15 @@ func (g *Guard) look(ctx context.Context, subject events.Subject, purpose events
 		d.Reason, d.Cause = events.Stale, why
 		return d
 	}
-	if view.Held {
+	book, err := g.shelf.book(ctx, view.Policy)
+	switch {
+	case err != nil:
+		d.Reason, d.Cause = events.Stale, err
+	case view.Held:
 		d.Reason = events.Held
-		return d
+	default: // the version in force is chosen by Redis' clock, as freshness is
+		d.Answer = book.RulesAt(view.Now.Time()).Decide(view.State, purpose)
 	}
-	d.Answer = g.rules.Decide(view.State, purpose)
 	return d
 }
 

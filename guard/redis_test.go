@@ -13,10 +13,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/cache/cachetest"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 // pipeline is a service's cache with one partition in use, as its consumer writes it.
@@ -26,6 +28,7 @@ type pipeline struct {
 	log    *cachetest.Log
 	states map[events.Subject]events.State
 	mark   cache.Mark
+	policy *policy.Edition
 }
 
 const partition = 2
@@ -42,7 +45,7 @@ func newPipelineOn(t testing.TB, client redis.UniversalClient) *pipeline {
 	require.NoError(t, err)
 	p := &pipeline{
 		t: t, store: store, log: cachetest.NewLog(cachetest.Layout(), partition, 3),
-		states: map[events.Subject]events.State{},
+		states: map[events.Subject]events.State{}, policy: testpolicy.NewFixed(t, testpolicy.Seed(t)).Current(),
 	}
 	p.claim()
 	return p
@@ -53,6 +56,11 @@ func (p *pipeline) claim() {
 	var err error
 	p.mark, err = p.store.Claim(p.t.Context(), partition)
 	require.NoError(p.t, err)
+	catalogues, err := p.policy.Book.JSON()
+	require.NoError(p.t, err)
+	require.NoError(p.t, p.store.Publish(p.t.Context(), cache.Policies{
+		Revision: p.policy.Revision, Grown: p.policy.Book.Grown(), Catalogues: string(catalogues),
+	}))
 	if p.mark.Known {
 		return
 	}
@@ -69,7 +77,7 @@ func (p *pipeline) publish(kind events.Type, i int, purposes ...events.Purpose) 
 
 func (p *pipeline) apply() {
 	b := p.log.Batch(p.states, p.mark.Epoch, p.mark.Next, int64(len(p.log.Events)))
-	b.Proved = time.Now()
+	b.Proved, b.Policy = time.Now(), p.policy.Revision
 	result := p.store.Write(p.t.Context(), []cache.Batch{b})[0]
 	require.NoError(p.t, result.Err)
 	p.mark = result.Mark

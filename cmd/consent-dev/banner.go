@@ -42,7 +42,7 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 	}
 	lines = append(lines, byHand(s.kafka, events.Withdrawn, purposes[0])...)
 	lines = append(lines, "", "Consent again: the same lines, with this type and a policy version in place of the type:", "",
-		"    -H ce_type="+events.Granted.String()+" -H ce_policyversion="+string(policy)+" \\")
+		"    -H ce_type="+events.Granted.String()+" -H ce_policyversion="+string(policyVersion)+" \\")
 	if s.ownRedis != nil {
 		lines = append(lines, "", "Lose the whole cache; watch the answers turn to deny and recover from the log:", "",
 			"  "+redisCLI(s.redis)+" FLUSHALL")

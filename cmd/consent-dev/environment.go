@@ -91,6 +91,9 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	if err := createTopics(ctx, p.Admin); err != nil {
 		return err
 	}
+	if err := publishPolicy(ctx, p); err != nil {
+		return err
+	}
 	partner, err := newPartner()
 	if err != nil {
 		return err
@@ -121,7 +124,7 @@ func (e *environment) wire(ctx context.Context) (err error) {
 		return err
 	}
 	for _, s := range e.services {
-		e.teller.guards[s.Name] = guard.New(e.client, s.Name, guard.WithRules(p.Rules), guard.WithDeadline(guardDeadline))
+		e.teller.guards[s.Name] = guard.New(e.client, s.Name, guard.WithDeadline(guardDeadline))
 		e.teller.readers[s.Name] = cache.NewReader(e.client, s.Name)
 	}
 	if e.crowd, err = newCrowd(e.options, p.Rules, publisher); err != nil {
@@ -151,7 +154,7 @@ func (e *environment) checks() (all []daemon.Check) {
 // run runs all of it until ctx ends or the one story is told.
 func (e *environment) run(ctx context.Context) error {
 	e.page.writeBanner(e.options, e.servers, e.admin.Addr())
-	var parts []daemon.Part
+	parts := []daemon.Part{{Name: "policy", Run: e.platform.Policy.Run}}
 	for _, s := range e.services {
 		parts = append(parts, daemon.Part{Name: s.Name, Run: s.Run})
 	}

@@ -88,15 +88,15 @@ func (t *teller) event(kind events.Type, subject events.Subject, purposes []even
 		Evidence: "urn:kelisim:evidence:" + id, Data: []byte(`{"channel":"app"}`),
 	}
 	if kind == events.Granted {
-		e.Policy = policy
+		e.Policy = policyVersion
 	}
 	return e, nil
 }
 
 // Who stamps the stories' events, and the policy they are given under.
 const (
-	source = "/kelisim/consent-dev"
-	policy = events.SeedPolicy
+	source        = "/kelisim/consent-dev"
+	policyVersion = events.SeedPolicy
 )
 
 // prepare waits until every guard allows, and puts the subject to use.

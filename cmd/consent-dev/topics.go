@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"github.com/kelisim/kelisim/cmd/internal/roles"
 	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 )
 
@@ -19,4 +24,22 @@ func createTopics(ctx context.Context, admin *stream.Admin) error {
 		specs = append(specs, stream.TopicSpec{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config})
 	}
 	return admin.CreateTopics(ctx, specs)
+}
+
+// publishPolicy publishes the seed version, under which the people here consent.
+// Where it is published already, as in a Kafka that others use too, it is a copy.
+func publishPolicy(ctx context.Context, p *roles.Platform) error {
+	e, err := policy.Seed().Event("/consent-dev", time.Now())
+	if err != nil {
+		return err
+	}
+	message, err := cloudevent.Encoder{}.Encode(&e)
+	if err != nil {
+		return err
+	}
+	message.Topic = p.Config.Topics.Policies
+	if _, err := p.Producer.Publish(ctx, message); err != nil {
+		return fmt.Errorf("publish the policy: %w", err)
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
 
@@ -57,8 +58,10 @@ func newBench(t *testing.T) *bench {
 			"message.timestamp.type": spec.Config["message.timestamp.type"], "cleanup.policy": spec.Config["cleanup.policy"],
 		}})
 	}
+	policies := topic(deploy.PoliciesTopic)
+	testpolicy.Publish(t, b.kafka, policies, testpolicy.Seed(t))
 	b.equip(t, daemon.Topics{
-		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Parked: topic(deploy.ParkedTopic),
+		Events: topic(deploy.EventsTopic), Policies: policies, Parked: topic(deploy.ParkedTopic),
 		Receipts: topic(deploy.ReceiptsTopic), Audit: topic(deploy.AuditTopic),
 	})
 	return b
@@ -139,9 +142,9 @@ func (b *bench) start(t testing.TB, name string) {
 		group = b.groups(name)
 	}
 	b.running[name] = testservice.Start(t, testservice.Config{
-		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Rules: rules, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
+		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
 		Topics: testservice.Topics{
-			Events: b.Topics.Events, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
+			Events: b.Topics.Events, Policies: b.Topics.Policies, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
 			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),
 		},
 	})

@@ -163,7 +163,7 @@ func (s *session) flock(ctx context.Context, f *canaryFlags) (*canary.Flock, err
 	}
 	guards := make(map[string]guard.Checker)
 	for _, service := range f.services {
-		guards[service] = guard.New(client, service, guard.WithRules(rules))
+		guards[service] = guard.New(client, service)
 	}
 	producer, err := s.Producer()
 	if err != nil {

@@ -102,7 +102,8 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 			}
 			args := []string{
 				role.Name, "--kafka-brokers", kafka.Addr(), "--redis-addrs", redis.Addr(), "--admin-addr", "127.0.0.1:0",
-				"--topics-events", topic(deploy.EventsTopic), "--topics-parked", topic(deploy.ParkedTopic),
+				"--topics-events", topic(deploy.EventsTopic), "--topics-policies", topic(deploy.PoliciesTopic),
+				"--topics-parked", topic(deploy.ParkedTopic),
 				"--topics-receipts", topic(deploy.ReceiptsTopic), "--policy-activity-topic", topic(deploy.ActivityTopic),
 				"--policy-key-file", keyFile(t), "--topics-state", topic(deploy.StateTopic),
 			}

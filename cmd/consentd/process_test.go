@@ -34,7 +34,7 @@ func TestSignalEndsTheProcess(t *testing.T) {
 	kafka := testenv.Kafka(t)
 	topic := kafka.Topic(t, testenv.TopicSpec{Name: "events"})
 	cmd := exec.CommandContext(t.Context(), program,
-		"affiliate", "--kafka-brokers", kafka.Addr(), "--topics-events", topic, "--redis-addrs", "127.0.0.1:1", "--admin-addr", "127.0.0.1:0", "--log-format", "json")
+		"affiliate", "--topics-policies", kafka.Topic(t, testenv.TopicSpec{Name: "policies"}), "--kafka-brokers", kafka.Addr(), "--topics-events", topic, "--redis-addrs", "127.0.0.1:1", "--admin-addr", "127.0.0.1:0", "--log-format", "json")
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	var logged output
 	cmd.Stderr = &logged

@@ -52,7 +52,7 @@ func serve(ctx context.Context, role roles.Role, cfg daemon.Config, environ []st
 	log.Info("started", "role", role.Name, "version", daemon.Version(), "admin", admin.Addr())
 	return daemon.Run(ctx, daemon.Program{
 		Budget: cfg.Shutdown.Budget, Logger: log, Admin: admin,
-		Parts:   []daemon.Part{{Name: role.Name, Run: service.Run}},
+		Parts:   []daemon.Part{{Name: "policy", Run: platform.Policy.Run}, {Name: role.Name, Run: service.Run}},
 		Finally: platform.Close,
 	})
 }

@@ -23,10 +23,13 @@ var (
 
 // Book is all published versions of one policy. It is immutable. In which order
 // and how often versions arrive does not matter. The zero and the nil Book know
-// no version and cover nothing.
+// no version: their purposes are the seed's, so that a withdrawal is understood,
+// and they cover nothing.
 type Book struct {
-	pages []page // in order of publication
-	rules *events.Rules
+	pages    []page // in order of publication
+	rules    *events.Rules
+	revision string
+	from     *Book // before the last version arrived
 }
 
 // page is a catalogue and what was worked out of it.
@@ -42,6 +45,9 @@ type page struct {
 // catalogue. The error wraps [ErrOtherPolicy], [ErrRepublished] or [ErrCode].
 func (b *Book) With(c *Catalogue) (*Book, error) {
 	pages := b.all()
+	if err := sameCodes(seedCatalogue(), c); err != nil {
+		return b, fmt.Errorf("%s: %w", c, err) // what was decided before is stored under the seed's codes
+	}
 	for _, known := range pages {
 		switch {
 		case known.Policy != c.Policy:
@@ -68,7 +74,7 @@ func (b *Book) With(c *Catalogue) (*Book, error) {
 			return b, fmt.Errorf("%s: %w", c, err)
 		}
 	}
-	return &Book{pages: pages, rules: rules}, nil
+	return &Book{pages: pages, rules: rules, revision: revisionOf(pages), from: b}, nil
 }
 
 func (b *Book) all() []page {
@@ -97,11 +103,12 @@ func sameCodes(a, b *Catalogue) error {
 }
 
 // unite returns the rules of all purposes that any version has, each as the
-// newest version that has it says.
+// newest version that has it says, and the seed where none has it.
 func unite(pages []page) (*events.Rules, error) {
 	var rules []events.Rule
 	known := make(map[events.Purpose]bool)
-	for _, c := range slices.Backward(pages) {
+	all := append([]page{{Catalogue: seedCatalogue()}}, pages...)
+	for _, c := range slices.Backward(all) {
 		for i := range c.Purposes {
 			if p := &c.Purposes[i]; !known[p.Name] {
 				known[p.Name] = true
@@ -109,23 +116,23 @@ func unite(pages []page) (*events.Rules, error) {
 			}
 		}
 	}
-	return events.NewRules(pages[len(pages)-1].Uncertainty, rules)
+	return events.NewRules(all[len(all)-1].Uncertainty, rules)
 }
 
-// Rules returns the rules of all purposes of all versions, with the attributes
-// and the clock uncertainty of the newest version that has them: a withdrawal
-// of a purpose that was dropped must still be understood. They know no version, so
-// no grant permits by them: [Book.RulesAt] does. Nil without a version.
+// Rules returns the rules of all purposes of all versions and of the seed, with
+// the attributes and the clock uncertainty of the newest version that has them: a
+// withdrawal of a purpose that was dropped must still be understood. They know no
+// version, so no grant permits by them: [Book.RulesAt] does.
 func (b *Book) Rules() *events.Rules {
-	if b == nil {
-		return nil
+	if b == nil || b.rules == nil {
+		return seedRules()
 	}
 	return b.rules
 }
 
 // RulesAt returns the rules at a moment: those of [Book.Rules], with what consent
 // covers while the version in force then is. Before the first version no grant
-// permits anything. Nil without a version.
+// permits anything.
 func (b *Book) RulesAt(at time.Time) *events.Rules {
 	if now := b.inForce(at); now != nil {
 		return now.rules

@@ -51,6 +51,7 @@ func coverage(pages []page, now int) map[events.PolicyVersion]events.PurposeSet 
 	}
 	asked, covered := pages[now].Catalogue, make(map[events.PolicyVersion]events.PurposeSet, len(pages))
 	for i, given := range pages {
+		covered[given.Version] = 0 // it is known, though it may cover nothing any more
 		for _, p := range asked.Purposes {
 			was := given.find(p.Name)
 			if was == nil {

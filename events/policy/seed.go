@@ -3,6 +3,9 @@ package policy
 import (
 	_ "embed"
 	"fmt"
+	"sync"
+
+	"github.com/kelisim/kelisim/events"
 )
 
 //go:embed seed.yaml
@@ -17,3 +20,15 @@ func Seed() *Catalogue {
 	}
 	return c
 }
+
+// seedCatalogue is read once: nobody changes it.
+var seedCatalogue = sync.OnceValue(Seed)
+
+// seedRules know the seed's purposes and cover nothing.
+var seedRules = sync.OnceValue(func() *events.Rules {
+	r, err := unite(nil)
+	if err != nil {
+		panic(fmt.Sprintf("policy: embedded catalogue: %v", err))
+	}
+	return r
+})

@@ -38,8 +38,9 @@ const (
 )
 
 // fixedArgs is what a script takes besides its changes and holds: the head of
-// the command, three keys, and the fifteen arguments of write.lua.
-const fixedArgs = 3 + keysBefore + 15
+// the command, three keys, and the fifteen arguments of write.lua with the
+// one behind all others.
+const fixedArgs = 3 + keysBefore + 15 + 1
 
 // prepare finds the places of all changes, puts those of a wide batch in order, and
 // makes their texts.
@@ -124,6 +125,7 @@ func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []H
 	for _, h := range holds {
 		args = append(args, flag(h.Release), h.Subject.Reveal(), h.At.String())
 	}
+	args = append(args, b.Policy)
 	e.args = args
 	return keys, args[begin:len(args):len(args)]
 }

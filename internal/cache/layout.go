@@ -85,4 +85,6 @@ const (
 	stagedName   = "new:"   // begins the names of all of these where a rebuild writes them
 )
 
+func policyKey(service string) string { return "consent:{" + service + "}:policy" }
+
 func layoutKey(service string) string { return "consent:{" + service + "}:layout" }

@@ -20,6 +20,7 @@ type Memory struct {
 
 	mu         sync.Mutex
 	partitions map[int32]*memoryPartition
+	policies   Policies
 }
 
 // memoryPartition is one partition's keys.
@@ -28,6 +29,8 @@ type memoryPartition struct {
 	states map[events.Subject]events.State
 	outbox map[events.Subject]int64
 	held   map[events.Subject]holds
+	policy string // revision that came with the freshness
+	sweep  Sweep
 }
 
 // NewMemory returns an empty store. It measures freshness by now; nil means
@@ -47,6 +50,7 @@ func (m *Memory) Flush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.partitions)
+	m.policies = Policies{}
 }
 
 // partition returns the keys of a partition. The caller holds the lock.
@@ -147,6 +151,7 @@ func (at *memoryPartition) write(b *Batch, now events.Millis) (skipped int, err 
 	}
 	at.mark.Next = b.To
 	at.renew(b.Proved, b.Receipted, now)
+	at.policy = b.Policy
 	return skipped, nil
 }
 
@@ -159,6 +164,7 @@ func (m *Memory) Refresh(_ context.Context, proofs []Proof) []Result {
 		at := m.partition(p.Partition)
 		if results[i].Err = at.standsAt(p.Partition, p.Epoch, p.Next); results[i].Err == nil {
 			at.renew(p.Proved, p.Receipted, events.MillisOf(m.now()))
+			at.policy = p.Policy
 		}
 		results[i].Mark = at.present()
 	}
@@ -228,6 +234,7 @@ func (m *Memory) Lookup(_ context.Context, s events.Subject) (View, error) {
 		Next:       at.mark.Next,
 		Fresh:      at.mark.Fresh,
 		Now:        events.MillisOf(m.now()),
+		Policy:     at.policy,
 	}, nil
 }
 

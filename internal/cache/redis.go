@@ -114,8 +114,8 @@ func (r *Redis) Refresh(ctx context.Context, proofs []Proof) []Result {
 	results := make([]Result, len(proofs))
 	cmds := make([]*redis.Cmd, len(proofs))
 	for i, p := range proofs {
-		args := r.markArgs(p.Partition, p.Epoch, 3)
-		args = append(args, itoa(p.Next), r.proved(p.Partition, p.Proved), itoa(p.Receipted))
+		args := r.markArgs(p.Partition, p.Epoch, 4)
+		args = append(args, itoa(p.Next), r.proved(p.Partition, p.Proved), itoa(p.Receipted), p.Policy)
 		cmds[i] = call(ctx, r.scripts.refresh, 2, args)
 	}
 	r.pipeline(ctx, cmds)

@@ -31,6 +31,10 @@ var (
 	loadLua string
 	//go:embed lua/layout.lua
 	layoutLua string
+	//go:embed lua/owe.lua
+	oweLua string
+	//go:embed lua/policy.lua
+	policyLua string
 	//go:embed lua/lookup.lua
 	lookupLua string
 	//go:embed lua/look.lua
@@ -50,6 +54,7 @@ var (
 // its partition is.
 type scripts struct {
 	write, refresh, claim, forget, begin, done, hold, load, layout *redis.Script
+	owe, policy                                                    *redis.Script // of changes of the policy
 	look, mend, redigest                                           *redis.Script // of a Mender
 	differ, swap                                                   *redis.Script // of a Staging
 }
@@ -65,6 +70,8 @@ func newScripts() scripts {
 		hold:    redis.NewScript(holdsLua + holdLua),
 		load:    redis.NewScript(loadLua),
 		layout:  redis.NewScript(layoutLua),
+		owe:     redis.NewScript(markLua + oweLua),
+		policy:  redis.NewScript(policyLua),
 
 		look:     redis.NewScript(lookLua),
 		mend:     redis.NewScript(mendLua),
@@ -77,7 +84,10 @@ func newScripts() scripts {
 
 // all lists the scripts.
 func (s *scripts) all() []*redis.Script {
-	return []*redis.Script{s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.look, s.mend, s.redigest, s.differ, s.swap}
+	return []*redis.Script{
+		s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.owe, s.policy,
+		s.look, s.mend, s.redigest, s.differ, s.swap,
+	}
 }
 
 // install gives the scripts to every node of Redis. A node forgets them when it

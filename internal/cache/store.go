@@ -51,6 +51,24 @@ type Store interface {
 	Hold(ctx context.Context, subject events.Subject, at events.Position) error
 	Release(ctx context.Context, subject events.Subject, at events.Position) error
 
+	// Publish writes the policies down for whoever asks, and leaves what grew out of
+	// them: a consumer that is behind undoes nothing.
+	Publish(ctx context.Context, p Policies) error
+
+	// Policies returns what was published last; the zero Policies if nothing was.
+	Policies(ctx context.Context) (Policies, error)
+
+	// States returns the subjects of n of the partition's buckets, from first on,
+	// with their states, and whether there are buckets behind them.
+	States(ctx context.Context, partition, first, n int32) (all []Kept, more bool, err error)
+
+	// Owe puts subjects into the outbox though no event changed them, and notes how
+	// far the sweep is: both or neither.
+	Owe(ctx context.Context, partition int32, epoch int64, subjects []Kept, note Sweep) error
+
+	// Swept returns what Owe noted last; the zero Sweep if it never did.
+	Swept(ctx context.Context, partition int32) (Sweep, error)
+
 	// Lookup reads all that decides about a subject, in one round trip.
 	Lookup(ctx context.Context, subject events.Subject) (View, error)
 }
@@ -75,6 +93,7 @@ type Batch struct {
 	Holds     []Hold    // in the order of the log
 	Proved    time.Time // when the fetch was sent that left nothing newer behind To; zero: no proof
 	Receipted int64     // receipts cover offsets below; 0: unchanged
+	Policy    string    // revision of the policy that Proved vouches for too
 	Wide      bool      // far behind: larger scripts, at the price of latency
 }
 
@@ -107,6 +126,7 @@ type Proof struct {
 	Next      int64
 	Proved    time.Time // when the fetch that found nothing was sent; zero only renews Receipted
 	Receipted int64     // receipts cover offsets below; 0: unchanged
+	Policy    string    // revision of the policy that Proved vouches for too
 }
 
 // Result is what became of a batch or a proof.
@@ -134,4 +154,5 @@ type View struct {
 	Next       int64         // the next offset to apply
 	Fresh      events.Millis // by Redis' clock; 0 is never
 	Now        events.Millis // by Redis' clock
+	Policy     string        // revision of the policy that was known up to Fresh
 }

@@ -57,6 +57,7 @@ func TestKilledTenTimesTheCacheEqualsThePureFold(t *testing.T) {
 	daemon := &daemon{t: t, binary: buildConsentd(t), args: []string{
 		"marketing", "--kafka-brokers", broker.Addr(), "--redis-addrs", server.Addr(), "--admin-addr", "127.0.0.1:0",
 		"--topics-events", topics.Events, "--topics-parked", topics.Parked, "--topics-receipts", topics.Receipts,
+		"--topics-policies", topics.Policies,
 	}}
 	daemon.start()
 	reader, err := cache.NewRedis(t.Context(), client, layout, nil)

@@ -40,10 +40,11 @@ var table = []place{
 
 	{pkg: "events/snapshot", ours: []string{"events", "events/stream"}},
 
+	{pkg: "internal/policyfeed", ours: []string{"events", "events/policy", "events/stream", "events/cloudevent"}},
 	{pkg: "internal/cache/...", ours: []string{"events"}, libs: []string{goRedis}},
 	// The two arms meet in the cache and nowhere else.
-	{pkg: "guard/...", ours: []string{"events", "internal/cache"}, libs: []string{goRedis}},
-	{pkg: "consumers", ours: []string{"events", "events/stream", "events/cloudevent", "internal/cache", "consumers/internal"}},
+	{pkg: "guard/...", ours: []string{"events", "events/policy", "internal/cache"}, libs: []string{goRedis}},
+	{pkg: "consumers", ours: []string{"events", "events/policy", "events/stream", "events/cloudevent", "internal/cache", "consumers/internal"}},
 	{pkg: "consumers/internal/...", ours: []string{"events", "internal/cache", "consumers"}, libs: []string{goRedis}},
 	// The role that publishes what the policy's calendar asks for.
 	{

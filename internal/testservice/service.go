@@ -8,6 +8,7 @@ package testservice
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,22 +20,27 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/policyfeed"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 // Topics are what a service reads and writes.
 type Topics struct {
 	Events, Parked, Receipts string
+	Policies                 string // empty: the seed version is in force and never changes
 	Partitions               int32
 }
 
-// NewTopics creates topics with names of their own.
+// NewTopics creates topics with names of their own, and publishes the seed version
+// of the policy.
 func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
 	appended := map[string]string{"message.timestamp.type": "LogAppendTime"}
 	return Topics{
 		Events:     broker.Topic(t, testenv.TopicSpec{Name: "events", Partitions: partitions, Config: appended}),
 		Parked:     broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 1}),
 		Receipts:   broker.Topic(t, testenv.TopicSpec{Name: "receipts", Partitions: 1}),
+		Policies:   testpolicy.NewTopic(t, broker, testpolicy.Seed(t)),
 		Partitions: int32(partitions),
 	}
 }
@@ -42,13 +48,13 @@ func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
 // Config says what to run and where.
 type Config struct {
 	Service consumers.Service
-	Rules   *events.Rules // nil: the seed rules
-	Kafka   string        // host:port
+	Kafka   string // host:port
 	Redis   redis.UniversalClient
 	Topics  Topics
-	Group   string // empty: named after service and topic
-	Buckets int32  // 0: 1024
-	Memory  int    // states in the consumer; 0: the engine's default
+	Group   string           // empty: named after service and topic
+	Buckets int32            // 0: 1024
+	Memory  int              // states in the consumer; 0: the engine's default
+	Now     func() time.Time // of the policy's calendar; nil: time.Now
 	Logger  *slog.Logger
 }
 
@@ -67,9 +73,6 @@ type Service struct {
 // Start runs a service until Stop.
 func Start(t testing.TB, cfg Config) *Service {
 	t.Helper()
-	if cfg.Rules == nil {
-		cfg.Rules = events.SeedRules()
-	}
 	if cfg.Group == "" {
 		cfg.Group = GroupOf(cfg.Service.Name, cfg.Topics.Events)
 	}
@@ -88,20 +91,36 @@ func Start(t testing.TB, cfg Config) *Service {
 	require.NoError(t, err)
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
 	require.NoError(t, err)
+	known, follow := cfg.policy(t, conf)
 	consumer, err := consumers.New(consumers.Config{
-		Service: cfg.Service, Rules: cfg.Rules, Generation: 1, Partitions: cfg.Topics.Partitions,
-		Log: consumers.FromStream(log), Decoder: cloudevent.Decoder{Rules: cfg.Rules}, Store: store, Publisher: producer,
+		Service: cfg.Service, Policy: known, Generation: 1, Partitions: cfg.Topics.Partitions,
+		Log: consumers.FromStream(log), Store: store, Publisher: producer,
+		Decoder:     func(r *events.Rules) consumers.Decoder { return cloudevent.Decoder{Rules: r} },
 		Slots:       func(p int32) consumers.Slot { return consumers.Slot{Partition: p, Prefix: layout.Prefix(p)} },
 		ParkedTopic: cfg.Topics.Parked, ReceiptsTopic: cfg.Topics.Receipts, Memory: cfg.Memory, Logger: cfg.Logger,
 	})
 	require.NoError(t, err)
 	s := &Service{Store: store, Layout: layout, cancel: cancel, ended: make(chan error, 1)}
+	var following sync.WaitGroup
+	following.Go(func() { follow(ctx) })
 	go func() {
 		err := consumer.Run(ctx)
+		cancel()
+		following.Wait()
 		_ = producer.Close(context.Background())
 		s.ended <- err
 	}()
 	return s
+}
+
+// policy returns what the service goes by, and what has to run for it.
+func (cfg *Config) policy(t testing.TB, conf stream.Config) (consumers.Policy, func(context.Context)) {
+	if cfg.Topics.Policies == "" {
+		return testpolicy.NewFixed(t, testpolicy.Seed(t)), func(context.Context) {}
+	}
+	f, err := policyfeed.New(policyfeed.Config{Kafka: conf, Topic: cfg.Topics.Policies, Now: cfg.Now, Logger: cfg.Logger})
+	require.NoError(t, err)
+	return f, func(ctx context.Context) { _ = f.Run(ctx) }
 }
 
 // Stop ends the service in order and fails the test if it did not.

@@ -15,27 +15,28 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kelisim/kelisim/consumers/affiliate"
-	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/policyfeed"
 )
 
 // Platform is what all services of a process share. It opens no connection
 // before it is used.
 type Platform struct {
 	Config   daemon.Config
-	Rules    *events.Rules
-	Partners []affiliate.Partner // of the role affiliate
+	Policy   *policyfeed.Follower // what is published; the caller runs it beside the services
+	Rules    *events.Rules        // of the seed's purposes, which have their codes for good
+	Partners []affiliate.Partner  // of the role affiliate
 	Admin    *stream.Admin
 	Producer *stream.Producer
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
 
-	Suppression  SuppressionKeys     // of the role policy
-	Publications policy.Publications // what the role policy goes by
+	Suppression SuppressionKeys // of the role policy
 
 	kafka   stream.Config
 	clients []redis.UniversalClient       // one per service: none waits for another's connections
@@ -58,8 +59,7 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 		cfg.Cache.Buckets = layout.BucketsPerPartition
 	}
 	p := &Platform{
-		Config: cfg, Rules: events.SeedRules(), Registry: registry, Logger: log, kafka: KafkaOf(cfg.Kafka, log),
-		Publications: seedOnly{},
+		Config: cfg, Rules: new(policy.Book).Rules(), Registry: registry, Logger: log, kafka: KafkaOf(cfg.Kafka, log),
 	}
 	if path := cfg.Affiliate.PartnersFile; path != "" {
 		if p.Partners, err = affiliate.LoadPartners(path, getenv); err != nil {
@@ -74,6 +74,12 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 	}
 	if p.Producer, err = stream.NewProducer(stream.ProducerConfig{Config: p.kafka}); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	p.Policy, err = policyfeed.New(policyfeed.Config{
+		Kafka: p.kafka, Topic: cfg.Topics.Policies, Logger: log, Metrics: policyfeed.NewMetrics(registry),
+	})
+	if err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -91,6 +97,7 @@ func (p *Platform) Connect() (redis.UniversalClient, error) {
 // Close delivers what was published, within ctx, and closes the connections. No
 // service may run any more.
 func (p *Platform) Close(ctx context.Context) error {
+	p.Policy.Close()
 	faults := []error{p.Producer.Close(ctx)}
 	for _, end := range p.finally {
 		faults = append(faults, end(ctx))

@@ -3,7 +3,6 @@ package roles
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -11,7 +10,6 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/events"
-	versions "github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
@@ -31,7 +29,7 @@ func loadKeys(cfg daemon.Policy) (k SuppressionKeys, err error) {
 	return k, nil
 }
 
-func policyService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
+func policyService(p *Platform, _ *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
 	action, err := policy.New(client, policy.Config{
 		Rules: p.rules, Key: p.Suppression.Current, Previous: p.Suppression.Previous,
 		Publisher: p.Producer, Receipts: p.Config.Topics.Receipts,
@@ -45,13 +43,16 @@ func policyService(p *Platform, client redis.UniversalClient) (consumers.Service
 // policyBeside returns what the role does beside following the log: it goes through
 // its calendar, and reads who used the service.
 func policyBeside(p *Platform, client redis.UniversalClient) (func(context.Context) error, error) {
+	if _, err := policyService(p, nil, client); err != nil { // what is not configured is not waited for
+		return nil, err
+	}
 	cfg := p.Config.Policy
 	mapping, err := policy.ParseMapping(cfg.Activity.Subject, cfg.Activity.Time)
 	if err != nil {
 		return nil, fmt.Errorf("policy.activity: %w", err)
 	}
 	shared := policy.Shared{
-		States: cache.NewReader(client, policy.Name), Publications: p.Publications, Publisher: p.Producer,
+		States: cache.NewReader(client, policy.Name), Publications: p.Policy, Publisher: p.Producer,
 		Events: p.Config.Topics.Events, Rules: p.rules, Logger: p.Logger, Metrics: policy.NewMetrics(p.Registry),
 	}
 	sweeper := policy.NewSweeper(client, cfg.Sweep, shared)
@@ -74,17 +75,4 @@ func policyBeside(p *Platform, client redis.UniversalClient) (func(context.Conte
 }
 
 // rules returns those of the versions that are known now.
-func (p *Platform) rules() *events.Rules { return p.Rules }
-
-// seedOnly knows the version that is built in, and not since when people could
-// read it: nobody accepts it by use.
-type seedOnly struct{}
-
-// Book implements [policy.Publications].
-func (seedOnly) Book() *versions.Book {
-	book, _ := new(versions.Book).With(versions.Seed()) // the first of a book is refused by nothing
-	return book
-}
-
-// Appended implements [policy.Publications].
-func (seedOnly) Appended(events.PolicyVersion) (time.Time, bool) { return time.Time{}, false }
+func (p *Platform) rules() *events.Rules { return p.Policy.Current().Rules }

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/consumers/targeting"
+	"github.com/kelisim/kelisim/events"
 )
 
 // Role is one of the services that a process can be.
@@ -18,7 +19,7 @@ type Role struct {
 	Name  string // of the service, the command and the keys in Redis
 	Short string // one sentence for people
 
-	service func(*Platform, redis.UniversalClient) (consumers.Service, error)
+	service func(*Platform, *events.Rules, redis.UniversalClient) (consumers.Service, error)
 	beside  func(*Platform, redis.UniversalClient) (func(context.Context) error, error) // what runs beside the engine, if anything
 }
 
@@ -38,24 +39,24 @@ func Asked() []Role {
 	}
 }
 
-func marketingService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
-	action, err := marketing.New(client, p.Rules, nil)
+func marketingService(_ *Platform, rules *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := marketing.New(client, rules, nil)
 	if err != nil {
 		return consumers.Service{}, err
 	}
 	return marketing.Service(action), nil
 }
 
-func targetingService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
-	action, err := targeting.New(client, p.Rules, nil)
+func targetingService(_ *Platform, rules *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := targeting.New(client, rules, nil)
 	if err != nil {
 		return consumers.Service{}, err
 	}
 	return targeting.Service(action), nil
 }
 
-func affiliateService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
-	action, err := affiliate.New(client, p.Rules, p.Partners, nil)
+func affiliateService(p *Platform, rules *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
+	action, err := affiliate.New(client, rules, p.Partners, nil)
 	if err != nil {
 		return consumers.Service{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
@@ -32,7 +33,8 @@ type Service struct {
 
 	platform *Platform
 	client   redis.UniversalClient
-	service  consumers.Service
+	role     Role
+	service  consumers.Service // once the policy is known
 	log      *slog.Logger
 	metrics  *consumers.Metrics
 	running  atomic.Pointer[consumers.Consumer]
@@ -42,10 +44,6 @@ type Service struct {
 // Service makes the service of a role. It reads the role's files.
 func (p *Platform) Service(role Role) (*Service, error) {
 	client, err := p.Connect()
-	if err != nil {
-		return nil, err
-	}
-	service, err := role.service(p, client)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +57,7 @@ func (p *Platform) Service(role Role) (*Service, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return &Service{
-		Name: role.Name, platform: p, client: client, service: service,
+		Name: role.Name, platform: p, client: client, role: role,
 		log: p.Logger, metrics: consumers.NewMetrics(p.Registry, role.Name), beside: beside,
 	}, nil
 }
@@ -93,6 +91,16 @@ func passing(err error) bool {
 // start makes the consumer, for which Kafka and Redis have to be there.
 func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	p := s.platform
+	if err := p.Policy.CatchUp(ctx); err != nil { // partners may have purposes of the newest version
+		return nil, err
+	}
+	if s.service.Action == nil {
+		service, err := s.role.service(p, p.Policy.Current().Rules, s.client)
+		if err != nil {
+			return nil, err
+		}
+		s.service = service
+	}
 	layout, err := p.Layout(ctx, s.Name)
 	if err != nil {
 		return nil, err
@@ -109,11 +117,11 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	}
 	return consumers.New(consumers.Config{
 		Service:       s.service,
-		Rules:         p.Rules,
+		Policy:        p.Policy,
 		Generation:    layout.Generation,
 		Partitions:    layout.Partitions,
 		Log:           consumers.FromStream(log),
-		Decoder:       cloudevent.Decoder{Rules: p.Rules},
+		Decoder:       func(r *events.Rules) consumers.Decoder { return cloudevent.Decoder{Rules: r} },
 		Store:         store,
 		Slots:         Slots(layout),
 		Publisher:     p.Producer,

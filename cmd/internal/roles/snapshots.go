@@ -9,12 +9,13 @@ import (
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/consumers/snapshots"
+	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/events/stream/recordbatch"
 )
 
 // snapshotsService writes a topic, for which it needs a client of its own.
-func snapshotsService(p *Platform, client redis.UniversalClient) (consumers.Service, error) {
+func snapshotsService(p *Platform, _ *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
 	fencer, err := stream.NewFencer(stream.ProducerConfig{Config: p.kafka, Compression: recordbatch.LZ4})
 	if err != nil {
 		return consumers.Service{}, fmt.Errorf("kafka: %w", err)

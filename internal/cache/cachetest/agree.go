@@ -30,6 +30,7 @@ func agree(t *testing.T, open func(t testing.TB) Fixture) {
 			"begin":  func(*rapid.T) { p.begin() },
 			"act":    func(*rapid.T) { p.act() },
 			"hold":   func(*rapid.T) { p.hold() },
+			"owe":    func(*rapid.T) { p.owe() },
 			"receipt": func(*rapid.T) {
 				p.refresh()
 			},
@@ -89,6 +90,7 @@ func (p *pair) write() {
 		b.Holds = append(b.Holds, p.drawHold())
 	}
 	b.Receipted = rapid.Int64Range(0, to).Draw(p.t, "receipted")
+	b.Policy = rapid.SampledFrom([]string{"one", "two"}).Draw(p.t, "policy")
 	p.both("write", func(i int, s cache.Store) (any, error) {
 		b := b
 		b.Epoch = p.mark[i].Epoch
@@ -112,7 +114,7 @@ func (p *pair) stored() map[events.Subject]events.State {
 func (p *pair) refresh() {
 	next := p.mark[0].Next + int64(rapid.IntRange(0, 1).Draw(p.t, "off by"))
 	p.both("refresh", func(i int, s cache.Store) (any, error) {
-		proof := cache.Proof{Partition: partition, Epoch: p.mark[i].Epoch, Next: next, Proved: now(), Receipted: next}
+		proof := cache.Proof{Partition: partition, Epoch: p.mark[i].Epoch, Next: next, Proved: now(), Receipted: next, Policy: "three"}
 		r := s.Refresh(p.ctx, []cache.Proof{proof})[0]
 		p.keep(i, r)
 		return plain(r.Mark), r.Err
@@ -158,6 +160,20 @@ func (p *pair) hold() {
 			return nil, s.Release(p.ctx, h.Subject, h.At)
 		}
 		return nil, s.Hold(p.ctx, h.Subject, h.At)
+	})
+}
+
+// owe puts what stands in some buckets into the outbox.
+func (p *pair) owe() {
+	first := int32(rapid.IntRange(0, int(Layout().Buckets)).Draw(p.t, "bucket"))
+	note := cache.Sweep{Mark: "two/1", Open: rapid.Bool().Draw(p.t, "open")}
+	p.both("owe", func(i int, s cache.Store) (any, error) {
+		states, _, err := s.States(p.ctx, partition, first, 4)
+		require.NoError(p.t, err)
+		err = s.Owe(p.ctx, partition, p.mark[i].Epoch, states, note)
+		swept, err2 := s.Swept(p.ctx, partition)
+		require.NoError(p.t, err2)
+		return []any{len(states), swept}, err
 	})
 }
 
@@ -207,7 +223,7 @@ func (p *pair) compare() {
 			require.NoError(p.t, err)
 			require.Equal(p.t, states[n], v.State)
 			require.LessOrEqual(p.t, v.Fresh, v.Now)
-			seen = append(seen, v.Held, v.Known, v.Next, v.Fresh == 0)
+			seen = append(seen, v.Held, v.Known, v.Next, v.Fresh == 0, v.Policy)
 		}
 		if p.mark[i].Known {
 			require.Equal(p.t, digest, p.mark[i].Digest, "the digest is that of what is stored")

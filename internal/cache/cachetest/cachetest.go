@@ -47,6 +47,11 @@ func Run(t *testing.T, open func(t testing.TB) Fixture) {
 		{"TooManyHoldsStayHeld", tooManyHolds},
 		{"DigestIsThatOfTheStoredStates", digestIsExact},
 		{"LookupSeesWhatWasWritten", lookupSees},
+		{"PolicyIsThatOfTheFreshness", policyIsOfTheFreshness},
+		{"PoliciesNeverGoBack", policiesNeverGoBack},
+		{"WhatIsOwedWaitsUntilActedOn", owedWaits},
+		{"SweepIsRememberedByTheOwnerAlone", sweepIsRemembered},
+		{"StatesAreFoundBucketByBucket", statesByBucket},
 	} {
 		t.Run(promise.name, func(t *testing.T) { promise.test(t, open(t)) })
 	}

@@ -6,7 +6,8 @@
 -- cover, 10 how many subjects are new, 11 changes, 12 per change what the careful
 -- way needs or '', 13 outbox entries, 14 holds, 15 a byte per bucket: how many of
 -- the changes, in their order, are its; then per change field and state,
--- per outbox entry score and member, per hold '1' to release or '', member and position.
+-- per outbox entry score and member, per hold '1' to release or '', member and position;
+-- the last: revision of the policy.
 local to, attempt, k, proofs, runs = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[12], ARGV[15]
 local FIRST = 16 -- field and state of the first change
 local byte = string.byte
@@ -105,5 +106,6 @@ if ARGV[6] ~= '1' then
 end
 applied = to
 renew(ARGV[8], ARGV[9])
-call('HSET', POS, 'chunk', mark, 'digest', digest, 'next', to, 'fresh', fresh, 'receipted', receipted)
+call('HSET', POS, 'chunk', mark, 'digest', digest, 'next', to, 'fresh', fresh, 'receipted', receipted,
+  'policy', ARGV[#ARGV])
 return reply(OK, skipped)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
@@ -71,5 +72,11 @@ func (k *Cluster) Book(ctx context.Context) (*policy.Book, error) {
 	return book, err
 }
 
-// Rules returns what the services fold by.
-func (k *Cluster) Rules(context.Context) (*events.Rules, error) { return events.SeedRules(), nil }
+// Rules returns what the services fold and answer by now.
+func (k *Cluster) Rules(ctx context.Context) (*events.Rules, error) {
+	book, err := k.Book(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return book.RulesAt(time.Now()), nil
+}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
@@ -36,8 +38,8 @@ func (p *part) newFollower(ctx context.Context) (*follower, error) {
 	}
 	engine, err := consumers.New(consumers.Config{
 		Service: consumers.Service{Name: live.Service, Action: nothing{}},
-		Rules:   p.cfg.Rules, Generation: live.Generation, Partitions: live.Partitions,
-		Log: &tail{Reader: reader, partition: p.id}, Decoder: cloudevent.Decoder{Rules: p.cfg.Rules},
+		Policy:  steady{&policy.Edition{Rules: p.cfg.Rules}}, Generation: live.Generation, Partitions: live.Partitions,
+		Log: &tail{Reader: reader, partition: p.id}, Decoder: func(r *events.Rules) consumers.Decoder { return cloudevent.Decoder{Rules: r} },
 		Store: f.gate, Publisher: f.sink, Memory: max(1, memory/len(p.parts)),
 		Slots: func(id int32) consumers.Slot {
 			return consumers.Slot{Partition: id, Prefix: p.cfg.Staging.Layout().Prefix(id)}
@@ -126,6 +128,30 @@ func (g *gate) Pending(context.Context, int32, int) ([]cache.Pending, error) { r
 // Hold implements [consumers.Store] for events that stand in another partition than
 // their subject's: the service lays these itself.
 func (g *gate) Hold(context.Context, events.Subject, events.Position) error { return nil }
+
+// Publish implements [consumers.Store]: the service itself tells guards its policy.
+func (g *gate) Publish(context.Context, cache.Policies) error { return nil }
+
+// Swept implements [consumers.Store]: nobody is acted on here, so nobody differently.
+func (g *gate) Swept(context.Context, int32) (cache.Sweep, error) {
+	return cache.Sweep{Mark: new(policy.Edition).Mark()}, nil
+}
+
+// steady is the policy as it was when the rebuild began. States do not depend on what
+// it covers.
+type steady struct{ edition *policy.Edition }
+
+// Current implements [consumers.Policy].
+func (s steady) Current() *policy.Edition { return s.edition }
+
+// Superseded implements [consumers.Policy].
+func (steady) Superseded(*policy.Edition) <-chan struct{} { return nil }
+
+// Proved implements [consumers.Policy].
+func (steady) Proved() time.Time { return time.Now() }
+
+// CatchUp implements [consumers.Policy].
+func (steady) CatchUp(context.Context) error { return nil }
 
 // sink takes what the engine would publish, and publishes nothing. It remembers
 // where the last event stands that could not be applied.
