@@ -19,6 +19,7 @@ type Metrics struct {
 	states      prometheus.Counter
 	actions     prometheus.Counter
 	actErrors   prometheus.Counter
+	swept       prometheus.Counter
 	stills      prometheus.Counter
 	rereads     prometheus.Counter
 	parkedBy    *prometheus.CounterVec
@@ -51,6 +52,7 @@ func NewMetrics(reg prometheus.Registerer, service string) *Metrics {
 		store:       store,
 		states:      counter("consent_states_written_total", "States written to the cache; fewer than events when subjects repeat."),
 		actions:     counter("consent_actions_total", "Subjects acted on."),
+		swept:       counter("consent_policy_swept_subjects_total", "Subjects acted on again because the policy changed."),
 		actErrors:   counter("consent_action_errors_total", "Calls of the action that failed and are tried again."),
 		stills:      counter("consent_partition_standstill_total", "Times a partition could not be read on: a gap or a broken batch. An alarm."),
 		rereads:     counter("consent_rereads_total", "Times a partition was read again because the cache was elsewhere."),
@@ -66,7 +68,7 @@ func NewMetrics(reg prometheus.Registerer, service string) *Metrics {
 		m.verdicts[v] = applied.WithLabelValues(events.Verdict(v).String())
 	}
 	if reg != nil {
-		reg.MustRegister(applied, propagation, store, m.states, m.actions, m.actErrors, m.stills, m.rereads, m.parkedBy, m.alarms, m.retries, m.reading, m.lag)
+		reg.MustRegister(applied, propagation, store, m.states, m.actions, m.actErrors, m.swept, m.stills, m.rereads, m.parkedBy, m.alarms, m.retries, m.reading, m.lag)
 	}
 	return m
 }
@@ -109,6 +111,7 @@ func (m *Metrics) lagOf(partition int32) prometheus.Gauge {
 func (m *Metrics) leave() { m.lag.Reset() }
 
 func (m *Metrics) acted(n int)          { m.actions.Add(float64(n)) }
+func (m *Metrics) owed(n int)           { m.swept.Add(float64(n)) }
 func (m *Metrics) actFailed()           { m.actErrors.Inc() }
 func (m *Metrics) stopped()             { m.stills.Inc() }
 func (m *Metrics) reread()              { m.rereads.Inc() }

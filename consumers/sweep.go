@@ -100,7 +100,7 @@ func (a *actor) toSweep() *partition {
 // and empties it.
 func (a *actor) step(ctx context.Context, p *partition) error {
 	s := p.sweep
-	var more bool
+	more, found := false, 0
 	err := a.owning(ctx, p, "sweep", func(epoch int64) error {
 		states, behind, err := a.cfg.Store.States(ctx, p.id, s.bucket, sweepBuckets)
 		if err != nil {
@@ -117,13 +117,14 @@ func (a *actor) step(ctx context.Context, p *partition) error {
 		if more {
 			note.Bucket = s.bucket + sweepBuckets
 		}
-		s.owed += len(owed)
+		found = len(owed)
 		return a.cfg.Store.Owe(ctx, p.id, epoch, owed, note)
 	})
 	if err != nil {
 		return err
 	}
-	s.bucket += sweepBuckets
+	s.bucket, s.owed = s.bucket+sweepBuckets, s.owed+found
+	a.metrics.owed(found)
 	if !more {
 		p.sweep = nil
 		a.log.Info("sweep is over", "partition", p.id, "to", s.mark, "subjects", s.owed, "took", time.Since(s.began).Round(time.Millisecond).String())

@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	versions "github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
@@ -40,6 +41,7 @@ type bench struct {
 	groups   func(service string) string // names of consumer groups; nil: the bench's own
 	finally  []func()                    // once all services are stopped
 	written  int64                       // events
+	seeded   bool                        // the policy has a version
 }
 
 // environ is the environment of a program that works on the bench.
@@ -58,10 +60,8 @@ func newBench(t *testing.T) *bench {
 			"message.timestamp.type": spec.Config["message.timestamp.type"], "cleanup.policy": spec.Config["cleanup.policy"],
 		}})
 	}
-	policies := topic(deploy.PoliciesTopic)
-	testpolicy.Publish(t, b.kafka, policies, testpolicy.Seed(t))
 	b.equip(t, daemon.Topics{
-		Events: topic(deploy.EventsTopic), Policies: policies, Parked: topic(deploy.ParkedTopic),
+		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Parked: topic(deploy.ParkedTopic),
 		Receipts: topic(deploy.ReceiptsTopic), Audit: topic(deploy.AuditTopic),
 	})
 	return b
@@ -140,6 +140,10 @@ func (b *bench) start(t testing.TB, name string) {
 	group := ""
 	if b.groups != nil {
 		group = b.groups(name)
+	}
+	if name != policy.Name && !b.seeded { // the role policy has much to say where there is none
+		b.seeded = true
+		testpolicy.Publish(t, b.kafka, b.Topics.Policies, versions.Seed())
 	}
 	b.running[name] = testservice.Start(t, testservice.Config{
 		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),

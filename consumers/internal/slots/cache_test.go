@@ -85,6 +85,11 @@ func TestScriptsReadWhatTheCacheWrites(t *testing.T) {
 			require.NoError(t, store.Release(ctx, subject, at))
 			fresh()
 			require.False(t, sees().Doubted)
+
+			require.NoError(t, store.Owe(ctx, 0, claimed.Epoch, nil, cache.Sweep{Mark: "r/1", Open: true}))
+			require.True(t, sees().Doubted, "the policy has changed, and not everybody was acted on")
+			require.NoError(t, store.Owe(ctx, 0, claimed.Epoch, nil, cache.Sweep{Mark: "r/1"}))
+			require.False(t, sees().Doubted)
 		})
 	}
 }
