@@ -46,6 +46,7 @@ func newRoot(p *program) *cobra.Command {
 		newShow(p),
 		newTrace(p),
 		newLag(p),
+		newTail(p),
 		newVerify(p),
 		newReplay(p),
 		newParked(p),

@@ -71,7 +71,7 @@ func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 
 func (o *town) start(t testing.TB, name string) {
 	o.running[name] = testservice.Start(t, testservice.Config{
-		Service: consumers.Service{Name: name, Purposes: []events.Purpose{"promotion"}, Action: idle{}},
+		Service: consumers.Service{Name: name, Purposes: []events.Purpose{"new-services"}, Action: idle{}},
 		Kafka:   o.kafka.Addr(), Redis: o.client, Topics: o.topics, Buckets: o.buckets,
 	})
 }
