@@ -43,6 +43,7 @@ func newRoot(p *program) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
 	root.AddCommand(
+		newPublish(p),
 		newShow(p),
 		newTrace(p),
 		newLag(p),
