@@ -43,9 +43,11 @@ func newRoot(p *program) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return settings.ExplainFlag(c.Flags(), err) })
 	root.AddCommand(
+		newPublish(p),
 		newShow(p),
 		newTrace(p),
 		newLag(p),
+		newTail(p),
 		newVerify(p),
 		newReplay(p),
 		newParked(p),

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 //	start SERVICE, halt SERVICE     run a service on the bench, and end it ("stop" would end the script, and well)
 //	grant WHO PURPOSE…              publish a grant, and likewise withdraw; each is applied by the running services behind it
 //	rubbish WHO                     publish a withdrawal whose data nobody can read
+//	applied N                       wait until the running services have applied N more events than the test published
 //	redis COMMAND ARGS…             do something to the caches by hand
 //
 // A file that needs others adds them in its init.
@@ -34,6 +35,13 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"withdraw": scriptDecision(events.Withdrawn),
 	"rubbish":  scriptRubbish,
 	"redis":    scriptRedis,
+	"applied": func(ts *testscript.TestScript, _ bool, args []string) {
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		for _, s := range benchOf(ts).running {
+			s.Wait(testingOf(ts), benchOf(ts).written+int64(n))
+		}
+	},
 }
 
 // TestScripts runs testdata/*.txtar, each on a bench of its own.

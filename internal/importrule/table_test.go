@@ -69,7 +69,7 @@ var table = []place{
 	}, libs: []string{goRedis}},
 	{pkg: "internal/oncall/retention", ours: []string{"events", "events/policy", "consumers/policy", "internal/cache", "internal/oncall/output"}},
 	{pkg: "internal/oncall/...", ours: []string{
-		"events", "events/stream", "events/cekafka", "events/cloudevent", "events/policy", "events/snapshot", "schemas", "deploy", "consumers", "guard",
+		"events", "events/stream", "events/cekafka", "events/cekafka/cesql", "events/cloudevent", "events/policy", "events/snapshot", "schemas", "deploy", "consumers", "guard",
 		"internal/cache", "internal/daemon", "internal/daemon/settings", "internal/synthetic",
 	}},
 	{pkg: "cmd/...", ours: []string{"..."}, libs: []string{goRedis}},

@@ -46,7 +46,7 @@ func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 	o.client = testenv.Redis(t).Client(t)
 	o.topics = testservice.NewTopics(t, o.kafka, partitions)
 	topics := daemon.Defaults().Topics
-	topics.Events, topics.Parked, topics.Receipts = o.topics.Events, o.topics.Parked, o.topics.Receipts
+	topics.Events, topics.Parked, topics.Receipts, topics.Policies = o.topics.Events, o.topics.Parked, o.topics.Receipts, o.topics.Policies
 	var err error
 	o.Cluster, err = cluster.New(cluster.Config{
 		Kafka: stream.Config{Brokers: []string{o.kafka.Addr()}}, Topics: topics,
@@ -71,7 +71,7 @@ func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 
 func (o *town) start(t testing.TB, name string) {
 	o.running[name] = testservice.Start(t, testservice.Config{
-		Service: consumers.Service{Name: name, Purposes: []events.Purpose{"promotion"}, Action: idle{}},
+		Service: consumers.Service{Name: name, Purposes: []events.Purpose{"new-services"}, Action: idle{}},
 		Kafka:   o.kafka.Addr(), Redis: o.client, Topics: o.topics, Buckets: o.buckets,
 	})
 }
