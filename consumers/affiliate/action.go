@@ -209,14 +209,16 @@ func (a *Action) members() (n int) {
 }
 
 // spell writes where a subject stands for the partner, a sign per purpose. Abroad
-// a purpose is open only while the border is; what was never open for the
-// purpose is not stopped by the border.
+// what is allowed is stopped when the border is; what was never open for the
+// purpose is not stopped by it. A border that nobody decided about stops nothing,
+// and what another decision closed is open again: the guard says no, and its first
+// grant, which stops nothing either, must find the pseudonym open.
 func (r *recipient) spell(standing events.Standing) string {
 	signs := []byte(slots.Signs(r.codes).Spell(standing))
 	for _, border := range r.border {
 		for i, sign := range signs {
-			if sign == slots.Allowed {
-				signs[i] = slots.Sign(standing, border)
+			if sign == slots.Allowed && slots.Sign(standing, border) == slots.Stopped {
+				signs[i] = slots.Stopped
 			}
 		}
 	}

@@ -59,3 +59,16 @@ func TestTheServiceFollowsTheBordersOfItsPartners(t *testing.T) {
 		affiliate.Service(w.action).Purposes)
 	require.Equal(t, affiliate.Purposes(), affiliate.Service(newWorld(t, slotstest.Redis(t)).action).Purposes)
 }
+
+// A border that is granted for the first time changes nothing that is stopped, so
+// no action follows: what closed the pseudonym before must have opened it.
+func TestABorderGrantedForTheFirstTimeFindsThePseudonymOpen(t *testing.T) {
+	w := borderPerPartner(t)
+	s := slotstest.Subject(1)
+	w.Decide(t, s, w.Standing(t, nil, []events.Purpose{"contractors"}))
+	w.Drain(t, w.action)
+	require.True(t, w.share(t, "nordkino", "contractors", s).Closed)
+	w.Decide(t, s, w.Standing(t, []events.Purpose{"contractors"}, nil))
+	w.Drain(t, w.action)
+	require.NotEmpty(t, w.share(t, "nordkino", "contractors", s).Pseudonym)
+}

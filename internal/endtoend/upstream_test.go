@@ -85,6 +85,20 @@ func TestAnUpstreamRefreshBringsNobodyBackThroughTheWholePipeline(t *testing.T) 
 // parkedReasons counts what is in the parked topic, by reason.
 func parkedReasons(t *testing.T, broker *testenv.Broker, topic string) map[string]int {
 	t.Helper()
+	reasons := make(map[string]int)
+	readAll(t, broker, topic, func(r *stream.Record) {
+		for key, value := range r.Headers.All() {
+			if string(key) == "kelisim_reason" {
+				reasons[string(value)]++
+			}
+		}
+	})
+	return reasons
+}
+
+// readAll calls each with every record that a topic holds now.
+func readAll(t *testing.T, broker *testenv.Broker, topic string, each func(*stream.Record)) {
+	t.Helper()
 	reader, err := stream.NewReader(stream.ReaderConfig{Config: stream.Config{Brokers: []string{broker.Addr()}}, Topic: topic})
 	require.NoError(t, err)
 	defer reader.Close()
@@ -96,16 +110,10 @@ func parkedReasons(t *testing.T, broker *testenv.Broker, topic string) map[strin
 			ranges[p] = stream.Range{From: o.First, To: o.End}
 		}
 	}
-	reasons := make(map[string]int)
 	require.NoError(t, reader.Read(t.Context(), ranges, func(b *stream.Batch) error {
 		for i := range b.Records {
-			for key, value := range b.Records[i].Headers.All() {
-				if string(key) == "kelisim_reason" {
-					reasons[string(value)]++
-				}
-			}
+			each(&b.Records[i])
 		}
 		return nil
 	}))
-	return reasons
 }

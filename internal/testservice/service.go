@@ -92,6 +92,9 @@ func Start(t testing.TB, cfg Config) *Service {
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
 	require.NoError(t, err)
 	known, follow := cfg.policy(t, conf)
+	var following sync.WaitGroup
+	following.Go(func() { follow(ctx) })
+	require.NoError(t, known.CatchUp(ctx)) // the service may have purposes of the newest version
 	consumer, err := consumers.New(consumers.Config{
 		Service: cfg.Service, Policy: known, Generation: 1, Partitions: cfg.Topics.Partitions,
 		Log: consumers.FromStream(log), Store: store, Publisher: producer,
@@ -101,8 +104,6 @@ func Start(t testing.TB, cfg Config) *Service {
 	})
 	require.NoError(t, err)
 	s := &Service{Store: store, Layout: layout, cancel: cancel, ended: make(chan error, 1)}
-	var following sync.WaitGroup
-	following.Go(func() { follow(ctx) })
 	go func() {
 		err := consumer.Run(ctx)
 		cancel()
