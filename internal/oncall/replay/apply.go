@@ -178,7 +178,9 @@ func (w *Work) tryLot(ctx context.Context, part *workPart, lot []events.Subject)
 	if err != nil {
 		return nil, err
 	}
-	h.drain() // as far as the log goes: what was judged then holds a little longer
+	if err := h.drain(); err != nil { // as far as the log goes: what was judged then holds a little longer
+		return nil, err
+	}
 	var mends []cache.Mend
 	lo, hi := int64(0), h.at
 	for i := range found {

@@ -154,7 +154,7 @@ func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service st
 			Kind: f.kind, Effect: f.effect, Opens: b.Rules.Names(f.opens), Closes: b.Rules.Names(f.closes),
 		})
 	}
-	return b.planHolds(ctx, p, h, service, found, part)
+	return b.planHolds(ctx, p, h, service, part.Next, part)
 }
 
 // readRange reads a range and returns what is in it, and whose selected records.
