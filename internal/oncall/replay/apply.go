@@ -46,6 +46,9 @@ func (w *Work) Do(ctx context.Context) (*Report, error) {
 	if n := report.Total().MovedOn; n > 0 {
 		return report, &exit.PartlyError{Err: fmt.Errorf("events came of %d subjects since the plan was made", n), Resume: "make a new plan"}
 	}
+	if len(report.Wrong) > 0 {
+		return report, &exit.PartlyError{Err: errors.New("not everything is right yet"), Resume: "make a new plan"}
+	}
 	return report, nil
 }
 

@@ -56,12 +56,15 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	return p, err
 }
 
-// sum works out the hash of everything but the hash.
-func (p *Plan) sum() (string, error) {
+// Bare returns the plan without its hash: what the hash is of, and what the record
+// of the act names it by.
+func (p *Plan) Bare() *Plan {
 	bare := *p
 	bare.Hash = ""
-	return audit.Hash(&bare)
+	return &bare
 }
+
+func (p *Plan) sum() (string, error) { return audit.Hash(p.Bare()) }
 
 func absolute(t time.Time) *time.Time {
 	if t.IsZero() {
