@@ -154,13 +154,18 @@ func (f *parkedFlags) choose(ctx context.Context, d *parked.Desk, positions []st
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Holds(ctx, cases); err != nil {
-		return nil, err
-	}
-	for _, at := range filter.Positions {
-		if _, err := parked.Find(cases, at); err != nil {
+	for i, at := range filter.Positions {
+		found, err := parked.Find(cases, at)
+		if err != nil {
 			return nil, err
 		}
+		filter.Positions[i] = found.First // it may have been named by a later one
+	}
+	stateless := *filter
+	stateless.States = nil
+	cases = stateless.Choose(cases) // whoever is asked for, before the caches are
+	if err := d.Holds(ctx, cases); err != nil {
+		return nil, err
 	}
 	return &parked.List{Topic: d.Topics.Parked, Cases: filter.Choose(cases), Strange: strange, Now: time.Now()}, nil
 }

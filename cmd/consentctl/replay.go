@@ -188,7 +188,7 @@ func newReplayRun(p *program) *cobra.Command {
 		}
 		defer work.Close()
 		var result output.Result = work.Expect()
-		err = actor.Do(ctx, audit.Act{Command: "replay run", Plan: plan}, func(ctx context.Context) (string, error) {
+		err = actor.Do(ctx, audit.Act{Command: "replay run", Plan: plan.Bare()}, func(ctx context.Context) (string, error) {
 			b.Progress = s.progress("replay", "subjects")
 			report, err := work.Do(ctx)
 			if report == nil {

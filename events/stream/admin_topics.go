@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/metadata"
@@ -107,11 +108,16 @@ func (a *Admin) metadata(ctx context.Context) (*metadata.Response, error) {
 	return answer.(*metadata.Response), nil
 }
 
+// adminMetadataTTL is also the limit of kafka-go's own first metadata request: a quarter of a second, with which a
+// producer finds moved leaders, is too short for a busy cluster.
+const adminMetadataTTL = 10 * time.Second
+
 // client makes kafka-go's client over connections of its own, which know every topic; done closes them.
 func (a *Admin) client() (client *kafka.Client, done func(), err error) {
 	t, err := a.conf.transport()
 	if err != nil {
 		return nil, nil, err
 	}
+	t.MetadataTTL = adminMetadataTTL
 	return &kafka.Client{Addr: a.conf.address(), Transport: t}, t.CloseIdleConnections, nil
 }

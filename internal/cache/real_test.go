@@ -42,6 +42,36 @@ func TestRedisCluster(t *testing.T) {
 	})
 }
 
+func TestMenderKeepsToOneSlotOfACluster(t *testing.T) {
+	client, err := cache.Connect(cache.Options{Addrs: testenv.RedisCluster(t).Options().Addrs, Cluster: true})
+	require.NoError(t, err)
+	defer client.Close()
+	o := own(t, open(t, client), 40)
+	o.grow(events.Granted)
+	o.catchUp()
+	mender, err := cache.OpenMender(t.Context(), client, "marketing", silent())
+	require.NoError(t, err)
+	who := o.log.Subjects[1] // whose field is its id
+	for bucket := range cachetest.Layout().Buckets {
+		require.NoError(t, client.HDel(t.Context(), cachetest.Layout().Prefix(partition)+"s:"+strconv.Itoa(int(bucket)), who.Reveal()).Err())
+	}
+	sight, err := mender.Look(t.Context(), partition, o.log.Subjects)
+	require.NoError(t, err)
+	require.Empty(t, sight.States[1])
+	verdicts, err := mender.Mend(t.Context(), partition, 40, 40, []cache.Mend{{Subject: who, Right: o.states[who], Act: true}})
+	require.NoError(t, err)
+	require.Equal(t, []cache.Verdict{cache.Mended}, verdicts)
+	ok, err := mender.Redigest(t.Context(), partition)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.NoError(t, mender.Hold(t.Context(), who, o.log.At(3)))
+	held, err := mender.Holding(t.Context(), who)
+	require.NoError(t, err)
+	require.Len(t, held.By, 1)
+	o.claim()
+	o.isTheFold()
+}
+
 func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
 	server := testenv.Redis(t)
 	o := own(t, open(t, connect(t, server.Addr())), 450)

@@ -150,7 +150,7 @@ func number(n *int64) int64 {
 // Text implements [output.Result].
 func (p *Plan) Text(w io.Writer) {
 	if len(p.Moves) == 0 {
-		_, _ = fmt.Fprintf(w, "group %s stands there already\n", p.Group) // standard output has no one to tell
+		fmt.Fprintf(w, "group %s stands there already\n", p.Group)
 		return
 	}
 	output.Columns(w, []string{"GROUP", "PARTITION", "FROM", "TO"}, func(yield func([]string) bool) {

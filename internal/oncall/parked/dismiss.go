@@ -92,5 +92,5 @@ func (p *Dismissal) Text(w io.Writer) {
 			}
 		}
 	})
-	_, _ = fmt.Fprintf(w, "%d to dismiss in %s: %s\n", len(p.Items), listed(p.Services), p.Reason) // standard output has no one to tell
+	fmt.Fprintf(w, "%d to dismiss in %s: %s\n", len(p.Items), listed(p.Services), p.Reason)
 }

@@ -102,13 +102,13 @@ func (l *List) Text(w io.Writer) {
 		})
 	}
 	counts := l.Counts()
-	_, _ = fmt.Fprintf(w, "%d open, %d redriven, %d dismissed\n", counts[Open], counts[Sent], counts[Closed]) // standard output has no one to tell
+	fmt.Fprintf(w, "%d open, %d redriven, %d dismissed\n", counts[Open], counts[Sent], counts[Closed])
 	reasons := l.reasons()
 	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-		_, _ = fmt.Fprintf(w, "  open, %s: %d\n", reason, reasons[reason])
+		fmt.Fprintf(w, "  open, %s: %d\n", reason, reasons[reason])
 	}
 	if l.Strange > 0 {
-		_, _ = fmt.Fprintf(w, "%d records are no parked events\n", l.Strange)
+		fmt.Fprintf(w, "%d records are no parked events\n", l.Strange)
 	}
 }
 

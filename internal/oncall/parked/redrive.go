@@ -207,6 +207,6 @@ func (r *Redrive) Text(w io.Writer) {
 			}
 		}
 	})
-	_, _ = fmt.Fprintf(w, "%d to publish, %d published before, %d skipped, %d refused\n", // standard output has no one to tell
+	fmt.Fprintf(w, "%d to publish, %d published before, %d skipped, %d refused\n",
 		r.Count(Publish), r.Count(Note), r.Count(Skip), r.Count(Refuse))
 }

@@ -75,7 +75,7 @@ func masked(text string) string {
 // Text implements [output.Result].
 func (d *Detail) Text(w io.Writer) {
 	(&List{Cases: []*Case{d.Case}}).copies(w)
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // standard output has no one to tell
+	say := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	say("first at %v, appended %s\n", d.Case.First, d.Case.Appended.Time())
 	for _, m := range d.Case.Markers {
 		say("%s by %s at %s: %s\n", m.Deed, m.Operator, m.Time, m.Reason)

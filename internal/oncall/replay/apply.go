@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,35 +14,6 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
-
-// Counts are what became of the mends of a plan, in subjects.
-type Counts struct {
-	Mended  int `json:"mended"`
-	Held    int `json:"held"`    // holds laid again
-	Settled int `json:"settled"` // right already: by the owner, or by an earlier try
-	MovedOn int `json:"movedon"` // an event came since the plan was made: they need a new plan
-}
-
-func (c *Counts) add(o Counts) {
-	c.Mended, c.Held, c.Settled, c.MovedOn = c.Mended+o.Mended, c.Held+o.Held, c.Settled+o.Settled, c.MovedOn+o.MovedOn
-}
-
-// Report is what carrying a plan out came to. It implements [output.Result].
-type Report struct {
-	Plan     string            `json:"plan"`
-	Services map[string]Counts `json:"services"`
-	Busy     []string          `json:"busy"`  // partitions whose digest could not be worked out for all the writing
-	Right    int               `json:"right"` // of the planned subjects, looked at once more behind it all
-	Wrong    map[Kind]int      `json:"wrong"`
-}
-
-// Total returns the counts of all services.
-func (r *Report) Total() (all Counts) {
-	for _, c := range r.Services {
-		all.add(c)
-	}
-	return all
-}
 
 // Do carries the plan out, a lot of one partition at a time, and then looks at
 // every subject once more. It can be interrupted anywhere: what is done shows in
@@ -55,7 +25,7 @@ func (w *Work) Do(ctx context.Context) (*Report, error) {
 		report.Services[w.plan.Services[i].Service] = Counts{}
 	}
 	for name, c := range w.done.Done {
-		service, _, _ := cutLast(name)
+		service, _, _ := strings.Cut(name, "/") // which no service has in its name
 		report.add(service, c)
 	}
 	total := make(map[int32]int64)
@@ -76,23 +46,10 @@ func (w *Work) Do(ctx context.Context) (*Report, error) {
 	if n := report.Total().MovedOn; n > 0 {
 		return report, &exit.PartlyError{Err: fmt.Errorf("events came of %d subjects since the plan was made", n), Resume: "make a new plan"}
 	}
-	return report, nil
-}
-
-func (r *Report) add(service string, c Counts) {
-	sum := r.Services[service]
-	sum.add(c)
-	r.Services[service] = sum
-}
-
-// cutLast cuts at the last slash.
-func cutLast(name string) (before, after string, found bool) {
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '/' {
-			return name[:i], name[i+1:], true
-		}
+	if len(report.Wrong) > 0 {
+		return report, &exit.PartlyError{Err: errors.New("not everything is right yet"), Resume: "make a new plan"}
 	}
-	return name, "", false
+	return report, nil
 }
 
 // carryOut does one partition of one service.
@@ -178,7 +135,9 @@ func (w *Work) tryLot(ctx context.Context, part *workPart, lot []events.Subject)
 	if err != nil {
 		return nil, err
 	}
-	h.drain() // as far as the log goes: what was judged then holds a little longer
+	if err := h.drain(); err != nil { // as far as the log goes: what was judged then holds a little longer
+		return nil, err
+	}
 	var mends []cache.Mend
 	lo, hi := int64(0), h.at
 	for i := range found {
@@ -252,22 +211,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
-	}
-}
-
-// Text implements [output.Result].
-func (r *Report) Text(w io.Writer) {
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // standard output has no one to tell
-	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
-		c := r.Services[service]
-		say("%s: repaired %d, held again %d, right already %d, moved on %d\n", service, c.Mended, c.Held, c.Settled, c.MovedOn)
-	}
-	say("looked at again: %d right", r.Right)
-	for _, k := range slices.Sorted(maps.Keys(r.Wrong)) {
-		say(", %s %d", k, r.Wrong[k])
-	}
-	say("; plan %s\n", r.Plan)
-	if len(r.Busy) > 0 {
-		say("busy, so the digest was not worked out anew: %v\n", r.Busy)
 	}
 }

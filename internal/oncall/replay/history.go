@@ -3,11 +3,14 @@ package replay
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"golang.org/x/time/rate"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/fold"
 	"github.com/kelisim/kelisim/internal/oncall/progress"
 )
 
@@ -22,13 +25,12 @@ type history struct {
 	wanted    func(key []byte) bool // of the records of others nothing is read but the key
 	pace      *rate.Limiter
 
-	states map[events.Subject]events.State // at the base
-	last   map[events.Subject]int64        // offset of the last record below the base
-	steps  map[events.Subject][]step       // from the base on
-	holds  map[events.Subject][]hold       // of all times; few have any
-	base   int64
-	at     int64 // everything below is folded
-	event  events.Event
+	fold  *fold.Fold                      // of everything below at
+	base  int64                           // what came before has no steps
+	first map[events.Subject]events.State // at the base, of who has steps
+	last  map[events.Subject]int64        // offset of the last record below the base
+	steps map[events.Subject][]step       // from the base on
+	at    int64                           // everything below is folded
 }
 
 // step is one record of a subject, and where the subject stands behind it.
@@ -43,10 +45,11 @@ func (b *Bench) newHistory(ctx context.Context, partition int32, first, base int
 	if err != nil {
 		return nil, err
 	}
+	layout := b.layout()
 	h := &history{
 		bench: b, partition: partition, reader: reader, wanted: wanted, pace: b.pace(), base: base, at: first,
-		states: make(map[events.Subject]events.State), last: make(map[events.Subject]int64), steps: make(map[events.Subject][]step),
-		holds: make(map[events.Subject][]hold),
+		fold:  fold.New(fold.Config{Rules: b.Rules, Layout: layout, Limit: math.MaxInt}, partition, fold.Whole(layout), first),
+		first: make(map[events.Subject]events.State), last: make(map[events.Subject]int64), steps: make(map[events.Subject][]step),
 	}
 	if err := reader.Start(ctx, map[int32]int64{partition: first}); err != nil {
 		reader.Close()
@@ -90,7 +93,10 @@ func (h *history) advance(ctx context.Context, to int64) error {
 		if err != nil {
 			return fmt.Errorf("read partition %d: %w", h.partition, err)
 		}
-		n := h.take(f)
+		n, err := h.take(f)
+		if err != nil {
+			return err
+		}
 		if err := wait(ctx, h.pace, n); err != nil {
 			return err
 		}
@@ -99,18 +105,20 @@ func (h *history) advance(ctx context.Context, to int64) error {
 }
 
 // drain folds what has come meanwhile, and does not wait.
-func (h *history) drain() {
+func (h *history) drain() error {
 	for {
 		f, ok := h.reader.TryPoll()
 		if !ok {
-			return
+			return nil
 		}
-		h.take(f)
+		if _, err := h.take(f); err != nil {
+			return err
+		}
 	}
 }
 
 // take folds a fetch and gives it back.
-func (h *history) take(f *stream.Fetch) (records int) {
+func (h *history) take(f *stream.Fetch) (records int, err error) {
 	defer f.Release()
 	for i := range f.Batches {
 		b := &f.Batches[i]
@@ -118,66 +126,40 @@ func (h *history) take(f *stream.Fetch) (records int) {
 			continue
 		}
 		for j := range b.Records {
-			h.fold(&b.Records[j])
+			if err := h.record(b.Records[j : j+1]); err != nil {
+				return records, err
+			}
 		}
 		records += len(b.Records)
 		h.bench.progress().Add(h.partition, max(0, b.Next-h.at))
 		h.at = max(h.at, b.Next)
 	}
-	return records
+	return records, nil
 }
 
-// fold folds one record, if it is of a subject that is wanted. What a service
-// would have parked changes no state.
-func (h *history) fold(r *stream.Record) {
-	if !h.wanted(r.Key) || events.PartitionOf(r.Key, h.bench.Partitions) != h.partition {
-		return
+// record folds one record, if it is of a subject that is wanted.
+func (h *history) record(r []stream.Record) error {
+	key, offset := r[0].Key, r[0].Offset
+	if !h.wanted(key) || events.PartitionOf(key, h.bench.Partitions) != h.partition {
+		return nil
 	}
-	who, err := events.ParseSubject(string(r.Key))
+	who, err := events.ParseSubject(string(key))
 	if err != nil {
-		return
+		return nil // it names nobody, and nobody has it
 	}
-	state := h.apply(who, r)
-	if r.Offset < h.base {
-		h.states[who], h.last[who] = state, r.Offset
-		return
+	before := h.fold.Person(who).State
+	if err := h.fold.Records(r); err != nil {
+		return err
 	}
-	h.steps[who] = append(h.steps[who], step{r.Offset, state})
-}
-
-// apply returns the state behind a record, and notes whom it holds or releases.
-func (h *history) apply(who events.Subject, r *stream.Record) events.State {
-	state := h.now(who)
-	h.event = events.Event{}
-	err := h.bench.Decoder.Decode(r, &h.event)
-	h.event.Logged = h.bench.stamp(h.partition, r)
-	switch {
-	case err != nil:
-		h.event.First = events.Stamp{} // what cannot be read says nothing of its past
-		if h.event.Type == 0 || h.event.Type.Restricts() {
-			h.hold(who, false)
-		}
-		return state
-	case !r.LogAppend:
-		h.hold(who, false)
-		return state
+	if offset < h.base {
+		h.last[who] = offset
+		return nil
 	}
-	next, out := h.bench.Rules.Apply(state, &h.event)
-	switch {
-	case out.Verdict != events.Park && !h.event.First.IsZero():
-		h.hold(who, true)
-	case out.Verdict == events.Park && !out.Aside:
-		h.hold(who, false)
+	if len(h.steps[who]) == 0 {
+		h.first[who] = before
 	}
-	return next
-}
-
-// now returns the newest state.
-func (h *history) now(who events.Subject) events.State {
-	if steps := h.steps[who]; len(steps) > 0 {
-		return steps[len(steps)-1].state
-	}
-	return h.states[who]
+	h.steps[who] = append(h.steps[who], step{offset, h.fold.Person(who).State})
+	return nil
 }
 
 // judgement is where a subject stands by the log, at every position from lo to hi.
@@ -189,9 +171,12 @@ type judgement struct {
 // judge returns where a subject stood when everything below next was applied. It
 // must lie between the base and what is folded.
 func (h *history) judge(who events.Subject, next int64) judgement {
-	j := judgement{state: h.states[who], hi: h.at}
+	j := judgement{state: h.fold.Person(who).State, hi: h.at}
 	if last, any := h.last[who]; any {
 		j.lo = last + 1
+	}
+	if len(h.steps[who]) > 0 {
+		j.state = h.first[who]
 	}
 	for _, s := range h.steps[who] {
 		if s.offset >= next {
@@ -212,12 +197,13 @@ func (h *history) touched(who events.Subject, since int64) bool {
 	return any && last >= since
 }
 
-// stamp says where a record stands.
-func (b *Bench) stamp(partition int32, r *stream.Record) events.Stamp {
-	return events.Stamp{
-		Position: events.Position{Generation: b.Generation, Partition: partition, Offset: r.Offset},
-		Appended: events.Millis(r.Time),
+// layout returns how subjects are laid out: alike in all services, but for the
+// buckets, which matter to none of this.
+func (b *Bench) layout() (l cache.Layout) {
+	for _, c := range b.Caches {
+		l = c.Layout()
 	}
+	return l
 }
 
 func (b *Bench) progress() Progress {

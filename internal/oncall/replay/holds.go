@@ -2,39 +2,21 @@ package replay
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
-// hold is an event that holds its subject, or one that releases it, where it
-// stands in the log.
-type hold struct {
-	offset  int64
-	at      events.Position // where the event that holds first stood
-	release bool
-}
-
-// hold notes what the event at hand does.
-func (h *history) hold(who events.Subject, release bool) {
-	at := h.event.Logged.Position
-	if !h.event.First.IsZero() {
-		at = h.event.First.Position
-	}
-	h.holds[who] = append(h.holds[who], hold{h.event.Logged.Position.Offset, at, release})
-}
-
-// held returns which events hold a subject when everything below next is applied.
-func (h *history) held(who events.Subject, next int64) (by []events.Position) {
-	for _, e := range h.holds[who] {
-		switch {
-		case e.offset >= next:
-			return by
-		case e.release:
-			by = slices.DeleteFunc(by, func(p events.Position) bool { return p == e.at })
-		case !slices.Contains(by, e.at):
-			by = append(by, e.at)
+// heldAt returns, by subject, which events hold when everything below next is
+// applied.
+func (h *history) heldAt(next int64) map[events.Subject][]events.Position {
+	by := make(map[events.Subject][]events.Position)
+	for hold, held := range h.fold.Holds {
+		if held.From >= 0 && held.From < next && (held.Released < 0 || held.Released >= next) {
+			by[hold.Subject] = append(by[hold.Subject], hold.At)
 		}
 	}
 	return by
@@ -49,42 +31,34 @@ type LostHold struct {
 	At        string `json:"at"`      // where the event first stood
 }
 
-// lostHolds returns which holds of a subject a service lost. It is asked behind
-// the look that found it at next: what was released since is remembered there.
-func (b *Bench) lostHolds(ctx context.Context, h *history, service string, who events.Subject, next int64) ([]events.Position, error) {
-	want := h.held(who, next)
-	if len(want) == 0 {
-		return nil, nil
-	}
-	have, err := b.Caches[service].Holding(ctx, who)
-	if err != nil || have.Overflow { // who is held by more than can be told is held
-		return nil, err
-	}
-	return slices.DeleteFunc(want, func(p events.Position) bool { return known(&have, p) }), nil
-}
-
 func known(h *cache.Holding, at events.Position) bool {
 	return slices.Contains(h.By, at) || slices.Contains(h.Released, at)
 }
 
-// planHolds adds the lost holds of the subjects that were found.
-func (b *Bench) planHolds(ctx context.Context, p *Plan, h *history, service string, found []finding, part *Part) error {
-	for i := range found {
-		lost, err := b.lostHolds(ctx, h, service, found[i].who, found[i].next)
+// planHolds adds the holds that a service lost of what it had applied when it was
+// first looked at. What was released since is remembered in the cache.
+func (b *Bench) planHolds(ctx context.Context, p *Plan, h *history, service string, next int64, part *Part) error {
+	held := h.heldAt(next)
+	for _, who := range slices.SortedFunc(maps.Keys(held), byID) {
+		have, err := b.Caches[service].Holding(ctx, who)
 		if err != nil {
 			return err
 		}
+		lost := slices.DeleteFunc(held[who], func(at events.Position) bool { return known(&have, at) })
+		if len(lost) == 0 || have.Overflow { // who is held by more than can be told is held
+			continue
+		}
 		for _, at := range lost {
 			p.Holds = append(p.Holds, LostHold{
-				Service: service, Partition: h.partition, Subject: fingerprint(p.Salt, []byte(found[i].who.Reveal())), At: at.String(),
+				Service: service, Partition: h.partition, Subject: fingerprint(p.Salt, []byte(who.Reveal())), At: at.String(),
 			})
 		}
-		if len(lost) > 0 {
-			part.Unheld++
-		}
+		part.Unheld++
 	}
 	return nil
 }
+
+func byID(a, b events.Subject) int { return strings.Compare(a.Reveal(), b.Reveal()) }
 
 // layHolds lays the planned holds of a part again. One that was released since
 // stays released.

@@ -46,11 +46,20 @@ func (b *Bench) compare(c Cache, partition int32, stored string, right events.St
 	}
 	have, err := c.StateOf(partition, stored)
 	d := difference{kind: kindOf(have, err, right)}
-	is, was := b.Rules.Standing(right), events.Standing{}
-	if err == nil {
-		was = b.Rules.Standing(have)
+	if err != nil {
+		have = events.State{} // nothing of it counts
 	}
-	d.opens, d.closes = is.Allowed&^was.Allowed, was.Allowed&^is.Allowed
+	for c := range b.Rules.All().Codes() {
+		one := events.SetOf(c)
+		name := b.Rules.Names(one)[0]
+		was, is := b.Rules.Decide(have, name), b.Rules.Decide(right, name)
+		if mayAllow(is) && !mayAllow(was) {
+			d.opens |= one
+		}
+		if was.Allowed && !is.Allowed || mayAllow(was) && !mayAllow(is) {
+			d.closes |= one
+		}
+	}
 	switch {
 	case d.opens != 0:
 		d.effect = Allow
@@ -61,6 +70,10 @@ func (b *Bench) compare(c Cache, partition int32, stored string, right events.St
 	}
 	return d, true
 }
+
+// mayAllow says whether a guard may allow by that answer. One that knows more
+// versions of the policy than we do allows what is granted under them.
+func mayAllow(a events.Answer) bool { return a.Allowed || a.Reason == events.PolicyUnknown }
 
 func kindOf(have events.State, err error, right events.State) Kind {
 	at, _ := have.Version()

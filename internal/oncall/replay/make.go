@@ -3,11 +3,7 @@ package replay
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"time"
@@ -60,12 +56,15 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	return p, err
 }
 
-// sum works out the hash of everything but the hash.
-func (p *Plan) sum() (string, error) {
+// Bare returns the plan without its hash: what the hash is of, and what the record
+// of the act names it by.
+func (p *Plan) Bare() *Plan {
 	bare := *p
 	bare.Hash = ""
-	return audit.Hash(&bare)
+	return &bare
 }
+
+func (p *Plan) sum() (string, error) { return audit.Hash(p.Bare()) }
 
 func absolute(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -154,67 +153,5 @@ func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service st
 			Kind: f.kind, Effect: f.effect, Opens: b.Rules.Names(f.opens), Closes: b.Rules.Names(f.closes),
 		})
 	}
-	return b.planHolds(ctx, p, h, service, found, part)
-}
-
-// readRange reads a range and returns what is in it, and whose selected records.
-func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, s *Selection) (*Range, map[string]events.Subject, error) {
-	out := &Range{Partition: partition, From: r.From, To: r.To, Types: map[string]int{}}
-	subjects := make(map[string]events.Subject)
-	sum, pace := sha256.New(), b.pace()
-	at := r.From
-	err := b.Log.Read(ctx, b.Topic, map[int32]stream.Range{partition: r}, func(batch *stream.Batch) error {
-		for i := range batch.Records {
-			record := &batch.Records[i]
-			digest(sum, record)
-			out.Records++
-			b.enter(out, subjects, s, partition, record)
-		}
-		b.progress().Add(partition, max(0, batch.Next-at))
-		at = max(at, batch.Next)
-		if err := b.mayGoOn(ctx); err != nil {
-			return err
-		}
-		return wait(ctx, pace, len(batch.Records))
-	})
-	out.Subjects, out.Digest = len(subjects), hex.EncodeToString(sum.Sum(nil))
-	return out, subjects, err
-}
-
-// enter counts a record, and notes its subject, if it is selected.
-func (b *Bench) enter(out *Range, subjects map[string]events.Subject, s *Selection, partition int32, r *stream.Record) {
-	who, fault := events.ParseSubject(string(r.Key))
-	var e events.Event
-	decoded := b.Decoder.Decode(r, &e) == nil
-	if decoded && !s.wants(who, &e) || !decoded && !s.wants(who, nil) {
-		return
-	}
-	out.Selected++
-	at := events.Millis(r.Time).Time()
-	if out.Oldest.IsZero() || at.Before(out.Oldest) {
-		out.Oldest = at
-	}
-	if at.After(out.Newest) {
-		out.Newest = at
-	}
-	if decoded {
-		out.Types[e.Type.String()]++
-	}
-	if fault != nil || !decoded || events.PartitionOf(r.Key, b.Partitions) != partition {
-		out.Strange++
-	}
-	if fault == nil && events.PartitionOf(r.Key, b.Partitions) == partition {
-		subjects[who.Reveal()] = who
-	}
-}
-
-// digest adds a record to the digest of a range.
-func digest(into hash.Hash, r *stream.Record) {
-	var head []byte
-	head = binary.BigEndian.AppendUint64(head, uint64(r.Offset))
-	head = binary.BigEndian.AppendUint64(head, uint64(r.Time))
-	for _, part := range [][]byte{head, r.Key, r.Value, r.Headers.Raw()} {
-		into.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // a hash never fails
-		into.Write(part)
-	}
+	return b.planHolds(ctx, p, h, service, part.Next, part)
 }

@@ -159,6 +159,10 @@ func (s *scene) encode(e *events.Event) stream.Message {
 
 // decide publishes what a person decides now.
 func (s *scene) decide(who events.Subject, kind events.Type, purposes ...events.Purpose) events.Position {
+	return s.decideUnder(events.SeedPolicy, who, kind, purposes...)
+}
+
+func (s *scene) decideUnder(version events.PolicyVersion, who events.Subject, kind events.Type, purposes ...events.Purpose) events.Position {
 	set, err := s.rules.Set(purposes...)
 	require.NoError(s.t, err)
 	s.told++
@@ -167,7 +171,7 @@ func (s *scene) decide(who events.Subject, kind events.Type, purposes ...events.
 		Decided: events.MillisOf(time.Now()), Data: []byte("{}"), Evidence: "urn:evidence:1",
 	}
 	if kind == events.Granted {
-		e.Policy = events.SeedPolicy
+		e.Policy = version
 	}
 	ack, err := s.producer.Publish(s.t.Context(), s.encode(&e))
 	require.NoError(s.t, err)

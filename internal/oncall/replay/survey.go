@@ -98,7 +98,9 @@ func (b *Bench) look(ctx context.Context, h *history, service string, subjects [
 // settle looks again at what is newer than the position that it was read at.
 func (b *Bench) settle(ctx context.Context, h *history, service string, found []finding) ([]finding, error) {
 	for try := range settleTries {
-		h.drain()
+		if err := h.drain(); err != nil {
+			return nil, err
+		}
 		var again []events.Subject
 		at := make(map[events.Subject]int)
 		for i := range found {
