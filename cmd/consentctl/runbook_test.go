@@ -20,6 +20,7 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/topics"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 // The runbook of docs/operations.md is run here: each section has a session of the
@@ -103,6 +104,7 @@ func newIncident(t *testing.T) *bench {
 	wanted, err := topics.Wanted(t.Context(), admin, must(deploy.Topics()), nil)
 	require.NoError(t, err)
 	require.NoError(t, topics.Create(t.Context(), admin, wanted))
+	testpolicy.Publish(t, b.kafka, deploy.PoliciesTopic, testpolicy.Seed(t))
 	return b
 }
 
