@@ -88,7 +88,7 @@ func (s *session) hasRecord() error {
 	}
 	n, err := admin.Partitions(s.Context(), s.Topics.Audit)
 	if err == nil && n == 0 {
-		err = errors.New("is not there; create-topics.sh makes it")
+		err = errors.New("is not there; consentctl topics create makes it")
 	}
 	if err != nil {
 		return exit.Refuse("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/topics"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 )
 
 // The runbook of docs/operations.md is run here: each section has a session of the
@@ -34,7 +35,7 @@ import (
 //	drop TOPIC                    delete a topic
 //	kiosk WHO PURPOSE             a producer with another partitioner publishes a grant
 //	ahead WHO PURPOSE             a producer whose clock runs an hour ahead does
-//	lose redis                    Redis comes back empty
+//	flush                         Redis comes back empty
 //	kafka stop, kafka start       the broker goes away and comes back
 var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"until": scriptUntil,
@@ -64,7 +65,7 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 		e.Source, e.Decided, e.Data = "/tv", e.Decided+events.Millis(time.Hour/time.Millisecond), []byte(`{"channel":"app"}`)
 		ts.Setenv("position", benchOf(ts).publish(testingOf(ts), e).String())
 	},
-	"lose": func(ts *testscript.TestScript, _ bool, _ []string) { benchOf(ts).server.Flush(testingOf(ts)) },
+	"flush": func(ts *testscript.TestScript, _ bool, _ []string) { benchOf(ts).server.Flush(testingOf(ts)) },
 	"kafka": func(ts *testscript.TestScript, _ bool, args []string) {
 		act := map[string]func(testing.TB, ...int){"stop": benchOf(ts).kafka.Kill, "start": benchOf(ts).kafka.Start}[args[0]]
 		act(testingOf(ts))
@@ -103,6 +104,7 @@ func newIncident(t *testing.T) *bench {
 	wanted, err := topics.Wanted(t.Context(), admin, must(deploy.Topics()), nil)
 	require.NoError(t, err)
 	require.NoError(t, topics.Create(t.Context(), admin, wanted))
+	testpolicy.Publish(t, b.kafka, deploy.PoliciesTopic, testpolicy.Seed(t))
 	return b
 }
 
@@ -172,5 +174,19 @@ func TestRunbookSaysWhatItsSessionsRun(t *testing.T) {
 	require.NoError(t, err)
 	for _, file := range files {
 		require.Contains(t, told, strings.TrimSuffix(filepath.Base(file), ".txtar"), "a session that no section tells of")
+	}
+}
+
+// TestOperationsLinkToWhatIsThere: a heading that was renamed leads nobody astray.
+func TestOperationsLinkToWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	there := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		bare := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "") // as GitHub makes anchors
+		there[strings.ReplaceAll(bare, " ", "-")] = true
+	}
+	for _, m := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(string(text), -1) {
+		require.True(t, there[m[1]], "no heading #%s", m[1])
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 func newTopics(p *program) *cobra.Command {
 	return group("topics", "Create topics, and hold them to deploy/topics.yaml",
-		newTopicsCheck(p), newTopicsCreate(p), newTopicsAlign(p))
+		newTopicsCheck(p), newTopicsCreate(p), newTopicsAlign(p), newTopicsGeneration(p))
 }
 
 // topicNames are the configured names of the topics of deploy/topics.yaml.

@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/topics"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
 
@@ -35,7 +36,10 @@ type clinic struct {
 
 const partitions = 4
 
-func newClinic(t *testing.T) *clinic {
+func newClinic(t *testing.T) *clinic { return newClinicOf(t, false) }
+
+// newClinicOf makes a clinic, and one without a policy if that is wanted.
+func newClinicOf(t *testing.T, without bool) *clinic {
 	c := &clinic{T: t, broker: testenv.StartKafka(t, testenv.KafkaConfig{}), redis: testenv.Redis(t)}
 	layout, err := deploy.Topics()
 	require.NoError(t, err)
@@ -63,6 +67,9 @@ func newClinic(t *testing.T) *clinic {
 	wanted, err := topics.Wanted(t.Context(), c.admin, layout, nil)
 	require.NoError(t, err)
 	require.NoError(t, topics.Create(t.Context(), c.admin, wanted))
+	if !without {
+		testpolicy.Publish(t, c.broker, deploy.PoliciesTopic, testpolicy.Seed(t))
+	}
 	c.producer, err = stream.NewProducer(stream.ProducerConfig{Config: kafka})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.producer.Close(context.Background()) })
@@ -76,7 +83,7 @@ func (c *clinic) serve() (stop func()) {
 	require.NoError(c, err)
 	c.service = testservice.Start(c, testservice.Config{
 		Service: marketing.Service(action), Kafka: c.broker.Addr(), Redis: client, Group: "consent-marketing", Buckets: 16,
-		Topics: testservice.Topics{Events: deploy.EventsTopic, Parked: deploy.ParkedTopic, Receipts: deploy.ReceiptsTopic, Partitions: partitions},
+		Topics: testservice.Topics{Events: deploy.EventsTopic, Policies: deploy.PoliciesTopic, Parked: deploy.ParkedTopic, Receipts: deploy.ReceiptsTopic, Partitions: partitions},
 	})
 	stopped := false
 	stop = func() {
@@ -140,9 +147,9 @@ func (c *clinic) requireOne(check string) doctor.Finding {
 	return found[0]
 }
 
-// excused is what a healthy pipeline of tests has against it: nobody published a
-// policy or set rules of access, and its Redis keeps nothing.
-var excused = map[string]bool{"policies": true, "acls": true, "redis-persistence": true}
+// excused is what a healthy pipeline of tests has against it: nobody set rules of
+// access, and its Redis keeps nothing.
+var excused = map[string]bool{"acls": true, "redis-persistence": true}
 
 // mute is what the embedded Redis does not say.
 var mute = map[string]bool{"redis-version": true, "redis-memory": true, "redis-compact": true}
@@ -289,6 +296,21 @@ func TestServicesThatDoNotFollowTheLogAreFound(t *testing.T) {
 
 	require.NoError(t, client.HSet(t.Context(), "consent:{marketing}:layout", "generation", "7").Err())
 	require.Contains(t, c.requireOne("layout").Found, "generation 7")
+}
+
+func TestPolicyThatIsNotInForceIsFound(t *testing.T) {
+	c := newClinicOf(t, true)
+	f := c.requireOne("policies")
+	require.Equal(t, doctor.Critical, f.Severity)
+	require.Contains(t, f.Found, "no version of the policy is published")
+	testpolicy.Publish(t, c.broker, deploy.PoliciesTopic, testpolicy.Version(t, "2099-01", time.Now().AddDate(1, 0, 0), nil))
+	require.Contains(t, c.requireOne("policies").Found, "none is in force yet")
+	testpolicy.Publish(t, c.broker, deploy.PoliciesTopic, testpolicy.Seed(t))
+	require.Empty(t, c.examine("policies"))
+	c.grant("person-1", func(e *events.Event, _ *stream.Message) { e.Source, e.Policy = "/old-app", "2019-05" })
+	f = c.requireOne("policies")
+	require.Equal(t, "source /old-app", f.Object)
+	require.Contains(t, f.Found, "policy version 2019-05, which is not published")
 }
 
 func TestParkedEventsAreCountedByReason(t *testing.T) {

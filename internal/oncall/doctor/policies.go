@@ -19,8 +19,8 @@ func checkPolicies(ctx context.Context, e *Env) ([]Finding, error) {
 	now := time.Now()
 	if len(book.Versions()) == 0 {
 		return []Finding{{
-			Severity: Warning, Object: e.Topics.Policies, Fix: publish,
-			Found: "no version of the policy is published: what a grant covers is decided by the catalogue that the programs were built with",
+			Severity: Critical, Object: e.Topics.Policies, Fix: publish,
+			Found: "no version of the policy is published: no grant permits anything",
 		}}, nil
 	}
 	var out []Finding
