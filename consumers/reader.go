@@ -34,7 +34,8 @@ type reader struct {
 	events  []events.Event // of one chunk; reused
 	entries []*entry
 	missing []*entry
-	warmed  byte // of no meaning: warm must not be found useless
+	tags    []uint32
+	warmed  uint32 // of no meaning: keeps the compiler from dropping what finds it
 }
 
 // lost names a partition whose cache is not where the fold thought.
@@ -165,17 +166,17 @@ func (r *reader) freshen(p *partition) {
 func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record) error {
 	r.events = resize(r.events, len(records))
 	r.entries = resize(r.entries, len(records))
-	r.missing = r.missing[:0]
+	r.tags = resize(r.tags, len(records))
 	for i := range records {
-		r.entries[i] = r.decode(p, &records[i], &r.events[i])
+		r.tags[i] = r.decode(p, &records[i], &r.events[i])
 	}
+	r.find(p)
 	if len(r.missing) > 0 {
 		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, r.cfg.Rules) })
 		if err != nil {
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
 	}
-	r.warm()
 	w := &r.window
 	if w.since.IsZero() {
 		w.since = time.Now()
@@ -205,19 +206,36 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 	return nil
 }
 
-// warm has the states of a chunk brought near, many at a time: far behind, each
-// lies somewhere in memory and would be waited for one by one.
-func (r *reader) warm() {
+// find finds the entries of a chunk, and those whose states are not known. Far
+// behind, each step of that waits for memory. So each is made for the whole chunk
+// before the next: the processor then waits for many subjects at a time.
+func (r *reader) find(p *partition) {
+	r.missing = r.missing[:0]
+	for _, tag := range r.tags {
+		r.warmed ^= p.memo.young.at(tag).tag
+	}
+	for i, tag := range r.tags {
+		if tag == 0 {
+			r.entries[i] = nil
+			continue
+		}
+		e := p.memo.find(tag, r.events[i].Subject)
+		if !e.known {
+			e.known = true // asked for once, though the chunk may name it again
+			r.missing = append(r.missing, e)
+		}
+		r.entries[i] = e
+	}
 	for _, e := range r.entries {
 		if e != nil && !e.state.IsZero() {
-			r.warmed ^= e.state.Encoded()[0]
+			r.warmed ^= uint32(e.state.Encoded()[0])
 		}
 	}
 }
 
-// decode reads the event of a record and finds its subject's entry. What cannot
-// be decoded, or stands in a partition that is not its subject's, is put aside.
-func (r *reader) decode(p *partition, record *stream.Record, event *events.Event) *entry {
+// decode reads the event of a record and returns its subject's tag. What cannot be
+// decoded, or stands in a partition that is not its subject's, is put aside: 0.
+func (r *reader) decode(p *partition, record *stream.Record, event *events.Event) (tag uint32) {
 	at := events.Stamp{
 		Position: events.Position{Generation: r.cfg.Generation, Partition: p.id, Offset: record.Offset},
 		Appended: events.Millis(record.Time),
@@ -229,25 +247,20 @@ func (r *reader) decode(p *partition, record *stream.Record, event *events.Event
 		bad := r.park(record, at, subject, reasonOf(err))
 		bad.hold = bad.hold && (event.Type == 0 || event.Type.Restricts()) // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil
+		return 0
 	}
 	event.Logged = at
 	if !record.LogAppend {
 		r.aside(p, r.park(record, at, cloneSubject(event.Subject), ReasonNoAppendTime), event)
-		return nil
+		return 0
 	}
 	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
 		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
 		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil
+		return 0
 	}
-	e := p.memo.find(event.Subject)
-	if !e.known {
-		e.known = true // asked for once, though the chunk may name it again
-		r.missing = append(r.missing, e)
-	}
-	return e
+	return p.memo.tag(event.Subject)
 }
 
 // aside puts a record among those to park with this window, and holds its
