@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kelisim/kelisim/internal/cache"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // part is one partition on its way.
@@ -170,22 +169,6 @@ func (p *part) close(ctx context.Context) error {
 	}
 	if err := p.cfg.Staging.Drop(ctx, p.id); err != nil {
 		return fmt.Errorf("%w; \"rebuild\" removes it the next time", err)
-	}
-	return nil
-}
-
-// Refuse says which rule forbids the swap, if one does: what would be allowed again
-// needs a permit, and a second person who agrees.
-func (p *Plan) Refuse(permitGrants bool, operator, second string) error {
-	switch {
-	case p.WouldAllow == 0:
-		return nil
-	case !permitGrants:
-		return exit.Refuse("it would allow %d subjects what is denied now: that needs --permit-grants", p.WouldAllow)
-	case second == "":
-		return exit.Refuse("it would allow %d subjects what is denied now: a second operator must agree (--second-operator)", p.WouldAllow)
-	case second == operator:
-		return exit.Refuse("the second operator must be another person than %s", operator)
 	}
 	return nil
 }
