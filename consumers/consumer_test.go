@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -72,6 +73,28 @@ func TestCacheEndsAsThePureFold(t *testing.T) {
 				require.NoError(t, stop())
 			})
 		})
+	}
+}
+
+// The cache stands elsewhere, and exactly where an answer begins that is under way:
+// it is folded, and the answer to the seek, which begins there too and reaches
+// further, must not be skipped whole.
+func TestAnswerThatReachesFurtherThanTheOneBeforeIsReadOn(t *testing.T) {
+	b := newBed(t)
+	s := subject(t, 0)
+	id := events.PartitionOf(s.Reveal(), testPartitions)
+	b.story(t, rand.New(rand.NewPCG(3, 4)), 30, 1)
+	c, err := New(b.cfg)
+	require.NoError(t, err)
+	p := &partition{id: id, lag: c.metrics.lagOf(id)}
+	p.begin(cache.Mark{Known: true, Next: 10}, 100, true)
+	r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: b.log, at: make(map[int32]int64)}, receipts: newReceipts(c), parts: map[int32]*partition{id: p}}
+	answer := func(from, next int64) *stream.Fetch {
+		return &stream.Fetch{Sent: time.Now(), Batches: []stream.Batch{{Partition: id, From: from, Next: next, LastStable: 30, Records: b.log.records[id][from:next]}}}
+	}
+	for _, step := range []struct{ from, next, want int64 }{{10, 18, 18}, {20, 25, 18}, {10, 23, 23}, {15, 20, 23}, {23, 30, 30}} {
+		require.NoError(t, r.read(t.Context(), answer(step.from, step.next)))
+		require.Equal(t, step.want, p.next)
 	}
 }
 

@@ -148,11 +148,11 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 	for i := range f.Batches {
 		b := &f.Batches[i]
 		p := r.parts[b.Partition]
-		if p == nil || b.From != p.next {
+		if p == nil || b.From > p.next || b.Next < p.next {
 			continue // of the other lane, or under way when we sought
 		}
 		p.hear(f.Sent, b)
-		for records := b.Records; len(records) > 0; {
+		for records := behind(b.Records, p.next); len(records) > 0; {
 			n := min(chunk, len(records))
 			if err := r.fold(ctx, p, records[:n]); err != nil {
 				return err
@@ -167,6 +167,16 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 		r.freshen(p, known)
 	}
 	return nil
+}
+
+// behind returns the records from an offset on. What was under way when we sought
+// may have brought us into the middle of what was asked for then: who skipped all of
+// that would wait for ever for the rest.
+func behind(records []stream.Record, offset int64) []stream.Record {
+	for len(records) > 0 && records[0].Offset < offset {
+		records = records[1:]
+	}
+	return records
 }
 
 // freshen puts a proof of freshness into the window: with the records that it

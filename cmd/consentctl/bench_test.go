@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 		}})
 	}
 	b.equip(t, daemon.Topics{
-		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), Parked: topic(deploy.ParkedTopic),
+		Events: topic(deploy.EventsTopic), Policies: topic(deploy.PoliciesTopic), State: topic(deploy.StateTopic), Parked: topic(deploy.ParkedTopic),
 		Receipts: topic(deploy.ReceiptsTopic), Audit: topic(deploy.AuditTopic),
 	})
 	return b
@@ -96,8 +96,8 @@ contexts:
     settings:
       kafka: {brokers: [%q]}
       redis: {addrs: [%q]}
-      topics: {events: %s, policies: %s, parked: %s, receipts: %s, audit: %s}
-`, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.Parked, topics.Receipts, topics.Audit), 0o600))
+      topics: {events: %s, policies: %s, state: %s, parked: %s, receipts: %s, audit: %s}
+`, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.State, topics.Parked, topics.Receipts, topics.Audit), 0o600))
 }
 
 // ctl runs the program on the bench.

@@ -52,6 +52,7 @@ func newRoot(p *program) *cobra.Command {
 		newReplay(p),
 		newParked(p),
 		newOffsets(p),
+		newRebuild(p),
 		newRetention(p),
 		newPolicy(p),
 		newTopics(p),

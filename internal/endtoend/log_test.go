@@ -104,7 +104,14 @@ var seed = events.SeedRules()
 
 func (o *told) foldWith(t testing.TB, rules *events.Rules, decoder cloudevent.Decoder, r *stream.Record) {
 	var e events.Event
-	require.NoError(t, decoder.Decode(r, &e))
+	if err := decoder.Decode(r, &e); err != nil { // rubbish of the test's own: its subject is held
+		s, err := events.ParseSubject(string(r.Key))
+		require.NoError(t, err)
+		o.parked[s] = true
+		o.events++
+		o.ends[r.Partition] = r.Offset + 1
+		return
+	}
 	e.Logged = events.Stamp{
 		Position: events.Position{Generation: 1, Partition: r.Partition, Offset: r.Offset}, Appended: events.Millis(r.Time),
 	}

@@ -149,6 +149,11 @@ func (w *ward) healthy(when string) {
 		require.Equal(w.t, digests[p], spots[0].Digest, "%s: partition %d", when, p)
 	}
 	requireSame(w.t, want.states, got, when)
+	for s := range want.parked {
+		view, err := w.marketing.Store.Lookup(w.t.Context(), s)
+		require.NoError(w.t, err)
+		require.True(w.t, view.Held, "%s: %v", when, s)
+	}
 	left, err := w.client.Keys(w.t.Context(), "*}:new:*").Result()
 	require.NoError(w.t, err)
 	require.Empty(w.t, left, when)
@@ -236,6 +241,40 @@ func TestRebuildOfAHealthyCacheChangesNothing(t *testing.T) {
 	require.NoError(t, r.Close(t.Context()))
 	w.published += load.stop()
 	w.healthy("after the swap")
+}
+
+// Everything of the service's is lost, and it has begun to build from the log when
+// the rebuild overtakes it. Whom the log's parked events hold is held.
+func TestRebuildOvertakesAServiceThatStartsFromNothing(t *testing.T) {
+	w := newWard(t, true)
+	w.rubbish(20)
+	w.marketing.Wait(t, int64(w.published))
+	w.writer.Wait(t, int64(w.published))
+	load := startLoad(t, w.producer, w.topics.Events)
+	keys, err := w.client.Keys(t.Context(), "consent:{marketing/*").Result()
+	require.NoError(t, err)
+	require.NoError(t, w.client.Del(t.Context(), keys...).Err())
+	var r *rebuild.Rebuild
+	for r == nil { // refused until the service has claimed what is not there
+		if r, err = rebuild.Prepare(t.Context(), w.config(false)); err != nil {
+			require.Equal(t, exit.Refused, exit.Code(err), "%v", err)
+		}
+	}
+	require.NoError(t, r.Swap(t.Context()))
+	require.NoError(t, r.Close(t.Context()))
+	w.published += load.stop()
+	w.healthy("after the swap")
+}
+
+// rubbish publishes withdrawals that nobody can read, of people who are known.
+func (w *ward) rubbish(n int) {
+	messages := make([]stream.Message, n)
+	for i := range messages {
+		messages[i] = stream.Message{Topic: w.topics.Events, Partition: stream.AnyPartition, Key: fmt.Appendf(nil, "seed-31-%06d", i), Value: []byte("no event")}
+	}
+	_, err := w.producer.PublishAll(w.t.Context(), messages)
+	require.NoError(w.t, err)
+	w.published += n
 }
 
 // A plan that is not carried out leaves nothing behind.

@@ -31,14 +31,18 @@ type writer struct {
 }
 
 func startWriter(t testing.TB, broker *testenv.Broker, client redis.UniversalClient, topics testservice.Topics, state string) *writer {
+	return startWriterWith(t, stream.ProducerConfig{Config: stream.Config{Brokers: broker.Addrs()}}, broker, client, topics, state, 64)
+}
+
+func startWriterWith(t testing.TB, cfg stream.ProducerConfig, broker *testenv.Broker, client redis.UniversalClient, topics testservice.Topics, state string, buckets int32) *writer {
 	w := &writer{}
 	var err error
-	w.fencer, err = stream.NewFencer(stream.ProducerConfig{Config: stream.Config{Brokers: broker.Addrs()}})
+	w.fencer, err = stream.NewFencer(cfg)
 	require.NoError(t, err)
 	w.action, err = snapshots.New(snapshots.Config{Topic: state, Generation: 1, Redis: client, Fencer: w.fencer})
 	require.NoError(t, err)
 	w.Service = testservice.Start(t, testservice.Config{
-		Service: snapshots.Service(w.action), Kafka: broker.Addr(), Redis: client, Topics: topics, Buckets: 64,
+		Service: snapshots.Service(w.action), Kafka: broker.Addr(), Redis: client, Topics: topics, Buckets: buckets,
 	})
 	return w
 }
@@ -84,7 +88,7 @@ func TestStateTopicEqualsTheLogThoughPartitionsMove(t *testing.T) {
 	state := stateTopic(t, broker, partitions)
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: stream.Config{Brokers: []string{broker.Addr()}}})
 	require.NoError(t, err)
-	defer func() { _ = producer.Close(context.Background()) }()
+	t.Cleanup(func() { _ = producer.Close(context.Background()) })
 	publishSynthetic(t, producer, topics.Events, 21, 300, 2000)
 
 	load := startLoad(t, producer, topics.Events)

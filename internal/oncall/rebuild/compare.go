@@ -2,6 +2,7 @@ package rebuild
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kelisim/kelisim/events"
@@ -23,6 +24,9 @@ func (p *part) compare(ctx context.Context) error {
 			}
 			return nil
 		})
+		if errors.Is(err, cache.ErrUnavailable) {
+			return false, nil // all of them once more: who was judged stays so
+		}
 		if !seen {
 			p.report.Subjects = subjects
 		}
@@ -38,7 +42,7 @@ func (p *part) compare(ctx context.Context) error {
 		return err
 	}
 	p.report.Live, p.report.Staged, p.report.Digest = live.Next, staged.Next, fmt.Sprintf("%012x", uint64(staged.Digest))
-	return p.cfg.Staging.Waits(ctx, p.id, since)
+	return unshaken(ctx, func() error { return p.cfg.Staging.Waits(ctx, p.id, since) })
 }
 
 // judge counts the differences of a bucket, each subject once, and says whether one

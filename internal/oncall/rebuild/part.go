@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kelisim/kelisim/internal/cache"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // part is one partition on its way.
@@ -89,40 +88,44 @@ func (p *part) stand(ctx context.Context) (live, staged cache.Spot, err error) {
 	if err := p.follow.fault(); err != nil {
 		return live, staged, err
 	}
-	l, err := p.cfg.Live.Spots(ctx, p.id)
-	if err != nil {
-		return live, staged, err
+	if live, err = spots(ctx, p.cfg.Live, p.id); err == nil {
+		staged, err = spots(ctx, p.follow.staged, p.id)
 	}
-	s, err := p.follow.staged.Spots(ctx, p.id)
-	if err != nil {
-		return live, staged, err
-	}
-	return l[0], s[0], nil
+	return live, staged, err
 }
 
-// verify compares the staged digest with those of the caches that stand at the
-// same position, the live one among them: its digest is that of what it once
+// verify compares the staged digest with those of the caches that stand, or stood
+// a moment ago, at the same position, the live one among them: its digest is that of what it once
 // folded, whatever became of the states since. One that agrees is enough; when
 // none does within the time, it says so.
 func (p *part) verify(ctx context.Context) (why string, err error) {
 	why = "no other cache stood at the same position"
+	ours := make(map[int64]cache.Digest) // by position
+	theirs := make(map[string]map[int64]cache.Digest)
 	err = wait(ctx, verifyFor, fmt.Sprintf("partition %d is verified", p.id), func() (bool, error) {
 		_, staged, err := p.stand(ctx)
 		if err != nil {
 			return true, err
 		}
+		ours[staged.Next] = staged.Digest
 		for _, other := range append([]*cache.Inspector{p.cfg.Live}, p.cfg.Witnesses...) {
-			spots, err := other.Spots(ctx, p.id)
+			name := other.Layout().Service
+			spot, err := spots(ctx, other, p.id)
 			if err != nil {
 				return true, err
 			}
+			if theirs[name] == nil {
+				theirs[name] = make(map[int64]cache.Digest)
+			}
+			if spot.Known {
+				theirs[name][spot.Next] = spot.Digest
+			}
+			same, differ := match(ours, theirs[name])
 			switch {
-			case !spots[0].Known || spots[0].Next != staged.Next:
-			case spots[0].Digest == staged.Digest:
-				p.report.Verified = append(p.report.Verified, other.Layout().Service)
-			default:
-				why = fmt.Sprintf("its digest at %d is %012x, and that of %s is %012x",
-					staged.Next, uint64(staged.Digest), other.Layout().Service, uint64(spots[0].Digest))
+			case same:
+				p.report.Verified = append(p.report.Verified, name)
+			case differ >= 0:
+				why = fmt.Sprintf("its digest at %d is %012x, and that of %s is %012x", differ, uint64(ours[differ]), name, uint64(theirs[name][differ]))
 			}
 		}
 		return len(p.report.Verified) > 0, nil
@@ -134,13 +137,30 @@ func (p *part) verify(ctx context.Context) (why string, err error) {
 	return why, nil
 }
 
+// match says whether two caches had the same digest at a position of both, and if
+// they only had others, at which; -1 where they never met.
+func match(ours, theirs map[int64]cache.Digest) (same bool, differ int64) {
+	differ = -1
+	for at, digest := range theirs {
+		own, met := ours[at]
+		if met && own == digest {
+			return true, -1
+		}
+		if met {
+			differ = at
+		}
+	}
+	return false, differ
+}
+
 // swap puts the staged partition in the place of the live one at the first moment
 // at which nothing is lost by it: the staged position is there or ahead, and the
 // service has kept aside itself what cannot be applied in between.
 func (p *part) swap(ctx context.Context) error {
+	unheard := false // a swap was sent, and Redis did not answer
 	err := wait(ctx, p.cfg.Patience, fmt.Sprintf("partition %d is swapped", p.id), func() (bool, error) {
 		live, staged, err := p.stand(ctx)
-		if err != nil {
+		if err != nil || unheard && live.Known && !staged.Known { // it was done
 			return true, err
 		}
 		reached := p.follow.reached()
@@ -149,6 +169,9 @@ func (p *part) swap(ctx context.Context) error {
 		}
 		epoch := p.follow.pause()
 		err = p.cfg.Staging.Swap(ctx, p.id, epoch, reached)
+		if unheard = errors.Is(err, cache.ErrUnavailable); unheard {
+			return false, nil
+		}
 		if errors.Is(err, cache.ErrNotYet) {
 			p.follow.resume()
 			return false, nil
@@ -168,24 +191,8 @@ func (p *part) close(ctx context.Context) error {
 		p.follow.stop()
 		p.follow = nil
 	}
-	if err := p.cfg.Staging.Drop(ctx, p.id); err != nil {
+	if err := unshaken(ctx, func() error { return p.cfg.Staging.Drop(ctx, p.id) }); err != nil {
 		return fmt.Errorf("%w; \"rebuild\" removes it the next time", err)
-	}
-	return nil
-}
-
-// Refuse says which rule forbids the swap, if one does: what would be allowed again
-// needs a permit, and a second person who agrees.
-func (p *Plan) Refuse(permitGrants bool, operator, second string) error {
-	switch {
-	case p.WouldAllow == 0:
-		return nil
-	case !permitGrants:
-		return exit.Refuse("it would allow %d subjects what is denied now: that needs --permit-grants", p.WouldAllow)
-	case second == "":
-		return exit.Refuse("it would allow %d subjects what is denied now: a second operator must agree (--second-operator)", p.WouldAllow)
-	case second == operator:
-		return exit.Refuse("the second operator must be another person than %s", operator)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 )
 
@@ -54,6 +55,9 @@ func (p *Plan) add(part *Part) {
 	p.Otherwise += part.Otherwise
 	p.Unchanged += part.Unchanged
 }
+
+// Changes counts the subjects whose state is another.
+func (p *Plan) Changes() int64 { return p.WouldDeny + p.WouldAllow + p.Otherwise }
 
 // Swapped counts the partitions that were swapped.
 func (p *Plan) Swapped() (n int) {
@@ -103,4 +107,21 @@ func (p *Plan) rows() iter.Seq[[]string] {
 			}
 		}
 	}
+}
+
+// Refuse says which rule forbids the swap, if one does: what would be allowed again
+// needs a permit, and a second person who agrees.
+func (p *Plan) Refuse(permitGrants bool, operator, second string) error {
+	operator, second = strings.TrimSpace(operator), strings.TrimSpace(second)
+	switch {
+	case p.WouldAllow == 0:
+		return nil
+	case !permitGrants:
+		return exit.Refuse("it would allow %d subjects what is denied now: that needs --permit-grants", p.WouldAllow)
+	case second == "":
+		return exit.Refuse("it would allow %d subjects what is denied now: a second operator must agree (--second-operator)", p.WouldAllow)
+	case strings.EqualFold(second, operator):
+		return exit.Refuse("the second operator must be another person than %s", operator)
+	}
+	return nil
 }

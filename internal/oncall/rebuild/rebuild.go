@@ -33,9 +33,13 @@ const (
 	// look is how often it is looked where partitions stand: an event takes a
 	// millisecond from the log into the cache.
 	look = 2 * time.Millisecond
-	// verifyFor is how long a cache at the same position is waited for: between two
-	// events all are.
-	verifyFor = 5 * time.Second
+	// verifyFor is how long a cache is waited for that stood at a position where the
+	// staged one stood too: between two events all do.
+	verifyFor = 15 * time.Second
+	// tries and pause are for a Redis that does not answer for a moment: a failover
+	// takes seconds.
+	tries = 20
+	pause = 250 * time.Millisecond
 	// memory is how many states the followers keep, over all partitions.
 	memory = 400_000
 )
@@ -123,16 +127,28 @@ func (r *Rebuild) prepare(ctx context.Context) error {
 // spots refuses partitions that nobody has: there is nothing to take the place of.
 func (r *Rebuild) spots(ctx context.Context) error {
 	for _, p := range r.parts {
-		spots, err := r.cfg.Live.Spots(ctx, p.id)
+		spots, err := spots(ctx, r.cfg.Live, p.id)
 		if err != nil {
 			return err
 		}
-		if !spots[0].Known {
+		if !spots.Known {
 			return exit.Refuse("partition %d of %s has no position: start the service, which builds it from the log by itself",
 				p.id, r.cfg.Live.Layout().Service)
 		}
 	}
 	return nil
+}
+
+// spots reads where one partition of a cache stands.
+func spots(ctx context.Context, in *cache.Inspector, partition int32) (spot cache.Spot, err error) {
+	err = unshaken(ctx, func() error {
+		all, err := in.Spots(ctx, partition)
+		if err == nil {
+			spot = all[0]
+		}
+		return err
+	})
+	return spot, err
 }
 
 // Plan says what the swap would change.
@@ -180,6 +196,21 @@ func wait(ctx context.Context, patience time.Duration, what string, f func() (do
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// unshaken calls f again while Redis does not answer.
+func unshaken(ctx context.Context, f func() error) (err error) {
+	for range tries {
+		if err = f(); !errors.Is(err, cache.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
 }
 
 // all returns the numbers of a partition's buckets.

@@ -33,10 +33,13 @@ func (p *part) fromSnapshots(ctx context.Context) (why string, err error) {
 	case at < kept[p.id].First || at > kept[p.id].End:
 		return fmt.Sprintf("the snapshots reach to %d, and the log has %d to %d", at, kept[p.id].First, kept[p.id].End), nil
 	}
-	mark, err := p.cfg.Staging.Claim(ctx, p.id)
-	if err == nil {
-		_, err = p.cfg.Staging.Begin(ctx, p.id, mark.Epoch, at) // reads what is really there
-	}
+	err = unshaken(ctx, func() error {
+		mark, err := p.cfg.Staging.Claim(ctx, p.id)
+		if err == nil {
+			_, err = p.cfg.Staging.Begin(ctx, p.id, mark.Epoch, at) // reads what is really there
+		}
+		return err
+	})
 	p.report.From = at
 	return "", err
 }
@@ -53,7 +56,7 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 	var holds *snapshot.Holds
 	full := make([]cache.Full, 0, lot)
 	flush := func() error {
-		err := p.cfg.Staging.Fill(ctx, p.id, full)
+		err := unshaken(ctx, func() error { return p.cfg.Staging.Fill(ctx, p.id, full) })
 		p.cfg.Progress.Add(p.id, int64(len(full)))
 		full = full[:0]
 		return err
@@ -87,5 +90,5 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 	case holds.Truncated:
 		return 0, "more subjects are held than the state topic tells of", nil
 	}
-	return checkpoint.Acted, "", p.cfg.Staging.FillHolds(ctx, p.id, holds.Held)
+	return checkpoint.Acted, "", unshaken(ctx, func() error { return p.cfg.Staging.FillHolds(ctx, p.id, holds.Held) })
 }
