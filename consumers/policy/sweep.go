@@ -27,8 +27,8 @@ func NewSweeper(client redis.UniversalClient, every time.Duration, shared Shared
 }
 
 // Run sweeps until ctx ends, and returns nil then. The first sweep comes after a
-// pause, for whoever starts the role to see what it would do. What fails is tried again at the
-// next sweep.
+// pause, for whoever starts the role to see what it would do. What fails is tried
+// again at the next.
 func (s *Sweeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
