@@ -155,3 +155,24 @@ func TestWhoWasSeenLongAgoIsForgottenAndNobodyElse(t *testing.T) {
 	require.LessOrEqual(t, len(s.young)+len(s.old), 2*maxSeen)
 	require.False(t, s.has(person(1), "1"))
 }
+
+// The common case by far: somebody who accepted long ago, and clicks.
+func BenchmarkUseOfWhoAcceptedAlready(b *testing.B) {
+	k := &known{appended: map[events.PolicyVersion]time.Time{events.SeedPolicy: time.Unix(1_793_500_000, 0)}}
+	k.book, _ = k.book.With(versions.Seed())
+	in := NewIntake("clicks", Mapping{}, Shared{Publications: k, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
+	in.mapping, _ = ParseMapping("value:user.id", "value:ts")
+	r := &stream.Record{Time: 1_799_000_000_000, Value: []byte(`{"user":{"id":"person-1"},"page":"/films/17","ts":1799000000000}`)}
+	accepts := deemedVersions(k)
+	if c, _ := in.candidate(accepts, 0, r); c == nil {
+		b.Fatal("is no candidate")
+	} else {
+		in.seen.add(c.Subject, c.version.Version)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, v := in.candidate(accepts, 0, r); c != nil || v != already {
+			b.Fatal(v)
+		}
+	}
+}

@@ -245,3 +245,13 @@ func TestAClickstreamTellsOfUseByAMapping(t *testing.T) {
 	require.Len(t, all, 1)
 	require.Equal(t, events.MillisOf(r.now), all[0].Decided, "a clock that runs ahead gains nothing")
 }
+
+// A topic that is not there yet is waited for, and ends nothing.
+func TestATopicThatIsNotThereIsWaitedFor(t *testing.T) {
+	r := newReader(t)
+	r.topic = "activity-that-nobody-made-" + r.topic
+	r.run(t, policy.Mapping{}, func() {
+		swept := r.sweep(t)
+		require.Equal(t, policy.Swept{}, swept, "the sweep goes on meanwhile")
+	})
+}

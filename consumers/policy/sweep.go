@@ -26,20 +26,21 @@ func NewSweeper(client redis.UniversalClient, every time.Duration, shared Shared
 	return &Sweeper{Shared: shared, client: client, every: every}
 }
 
-// Run sweeps until ctx ends, and returns nil then. What fails is tried again at the
-// next sweep.
+// Run sweeps until ctx ends, and returns nil then. The first sweep comes after a
+// pause, for whoever starts the role to see what it would do. What fails is tried
+// again at the next.
 func (s *Sweeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
-		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.Metrics.failures.WithLabelValues("sweep").Inc()
-			s.Logger.Warn("sweep not finished; the next one goes on", "in", s.every.String(), "err", err)
-		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
+		}
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Metrics.failures.WithLabelValues("sweep").Inc()
+			s.Logger.Warn("sweep not finished; the next one goes on", "in", s.every.String(), "err", err)
 		}
 	}
 }
