@@ -14,6 +14,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/testpolicy"
 )
@@ -423,4 +424,50 @@ func (b *bed) live(t *testing.T, life []step, versions []*policy.Catalogue) {
 		}
 		require.Equal(t, rules.Standing(state).Stopped&serves, b.action.of(s)&serves, "acted on %v", s)
 	}
+}
+
+// A withdrawal is folded while its grant's version is not known: stopped before and
+// after, so nothing to do. The version arrives before the window is written, and by
+// it the grant had stood: somebody may have acted on that.
+func TestWhatWasFoldedByTheEditionBeforeIsActedOnWhateverThatSaid(t *testing.T) {
+	b := newBed(t)
+	c, err := New(b.cfg)
+	require.NoError(t, err)
+	r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: b.log}, receipts: newReceipts(c), parts: make(map[int32]*partition), memory: 100}
+	r.goBy(b.policy.Current())
+	home := events.PartitionOf(subject(t, 1).Reveal(), testPartitions)
+	p, err := r.claim(t.Context(), home)
+	require.NoError(t, err)
+	read := func() {
+		all := b.log.records[home]
+		require.NoError(t, r.read(t.Context(), &stream.Fetch{Sent: time.Now(), Batches: []stream.Batch{{
+			Partition: home, From: p.next, Records: all[p.next:], Next: int64(len(all)), LastStable: int64(len(all)),
+		}}}))
+	}
+	seal := func() batch {
+		all := r.window.close(r.due, r.edition, false)
+		r.window = window{}
+		require.Len(t, all, 1)
+		return all[0]
+	}
+	b.grant(t, 1, "two", "promotion")
+	read()
+	require.True(t, seal().turned, "the first part announces the edition")
+
+	b.decide(t, 1, events.Withdrawn, "", "promotion")
+	read()
+	b.policy.publish(wider(t, "two", time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC)))
+	b.policy.follow()
+	require.NoError(t, r.turn(t.Context()))
+	sealed := seal()
+	require.True(t, sealed.turned)
+	require.Equal(t, b.policy.Current().Revision, sealed.Policy)
+	require.Len(t, sealed.Changes, 1)
+	require.True(t, sealed.Changes[0].Act)
+
+	b.decide(t, 1, events.PolicyAccepted, "two")
+	read()
+	sealed = seal()
+	require.False(t, sealed.turned)
+	require.False(t, sealed.Changes[0].Act, "nothing stopped or came back")
 }
