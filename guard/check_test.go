@@ -91,7 +91,7 @@ func someone(t testing.TB) events.Subject {
 
 func TestAnswersFromWhatWasDecided(t *testing.T) {
 	f := newFake(t)
-	g := build(f, nil)
+	g := patientGuard(f)
 	d := g.Check(t.Context(), someone(t), "promotion")
 	require.True(t, d.Allowed)
 	require.NoError(t, d.Err())
@@ -119,7 +119,7 @@ func TestZeroDecisionDenies(t *testing.T) {
 
 func TestWhatNobodyKnowsDenies(t *testing.T) {
 	f := newFake(t)
-	g := build(f, nil)
+	g := patientGuard(f)
 	require.Equal(t, events.UnknownSubject, g.Check(t.Context(), events.Subject{}, "promotion").Reason)
 	require.Zero(t, f.lookups)
 	require.Equal(t, events.UnknownPurpose, g.Check(t.Context(), someone(t), "sell-it").Reason)
@@ -143,13 +143,13 @@ func TestDoubtDenies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			require.True(t, build(f, nil).Check(t.Context(), someone(t), "promotion").Allowed)
+			require.True(t, patientGuard(f).Check(t.Context(), someone(t), "promotion").Allowed)
 			c.spoil(f)
 			for _, purpose := range []events.Purpose{"promotion", "legal"} {
 				if purpose == "legal" && c.want == events.UnknownSubject {
 					continue // what the law asks for needs no subject
 				}
-				d := build(f, nil).Check(t.Context(), someone(t), purpose)
+				d := patientGuard(f).Check(t.Context(), someone(t), purpose)
 				require.False(t, d.Allowed)
 				require.Equal(t, c.want, d.Reason)
 				require.Equal(t, purpose, d.Purpose)
@@ -161,17 +161,17 @@ func TestDoubtDenies(t *testing.T) {
 func TestStillAllowsWithinTheBounds(t *testing.T) {
 	f := newFake(t)
 	f.view.Now = f.view.Fresh + 3000
-	require.True(t, build(f, nil).Check(t.Context(), someone(t), "promotion").Allowed)
-	require.False(t, build(f, []Option{WithMaxStaleness(time.Second)}).Check(t.Context(), someone(t), "promotion").Allowed)
+	require.True(t, patientGuard(f).Check(t.Context(), someone(t), "promotion").Allowed)
+	require.False(t, build(f, []Option{WithMaxStaleness(time.Second), WithDeadline(time.Minute)}).Check(t.Context(), someone(t), "promotion").Allowed)
 	f.view.Now = f.view.Fresh - 500 // another node's clock
-	d := build(f, nil).Check(t.Context(), someone(t), "promotion")
+	d := patientGuard(f).Check(t.Context(), someone(t), "promotion")
 	require.True(t, d.Allowed)
 	require.Zero(t, d.Age)
 }
 
 func TestPositionThatGoesBackDenies(t *testing.T) {
 	f := newFake(t)
-	g := build(f, nil)
+	g := patientGuard(f)
 	require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
 	f.view.Next--
 	d := g.Check(t.Context(), someone(t), "promotion")
@@ -198,7 +198,7 @@ func TestAnswersOutOfOrderAreNotGoneBack(t *testing.T) {
 func TestFreshnessThatStandsStillGrowsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t) // the clock of redis stands still too
-		g := build(f, nil)
+		g := patientGuard(f)
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
 		time.Sleep(DefaultMaxStaleness)
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
@@ -212,7 +212,7 @@ func TestFreshnessThatStandsStillGrowsOld(t *testing.T) {
 func TestStaleGuardLooksForANewLayoutOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{policies: seeded(t)}
-		g := build(f, nil)
+		g := patientGuard(f)
 		for range 10 {
 			require.Equal(t, events.Stale, g.Check(t.Context(), someone(t), "promotion").Reason)
 		}
