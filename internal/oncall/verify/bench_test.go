@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/testenv"
 )
 
@@ -53,7 +54,7 @@ func BenchmarkVerify(b *testing.B) {
 
 // applied waits until the service has applied everything, however long that takes.
 func (o *town) applied(b *testing.B, service string) {
-	c := o.inspector(b, service)
+	c := cache.NewInspector(o.client, o.running[service].Layout)
 	all := make([]int32, c.Layout().Partitions)
 	for i := range all {
 		all[i] = int32(i)
