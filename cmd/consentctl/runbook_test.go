@@ -115,6 +115,7 @@ func newIncident(t *testing.T) *bench {
 	require.NoError(t, err)
 	require.NoError(t, topics.Create(t.Context(), admin, wanted))
 	testpolicy.Publish(t, b.kafka, deploy.PoliciesTopic, testpolicy.Seed(t))
+	b.seeded = true
 	return b
 }
 
