@@ -33,7 +33,8 @@ import (
 //	until CODE consentctl ARGS…   run it until it ends so
 //	topic NAME KEY=VALUE          change a setting of a topic behind consentctl's back
 //	drop TOPIC                    delete a topic
-//	kiosk WHO PURPOSE             a producer with another partitioner publishes a grant
+//	kiosk WHO PURPOSE             a producer with another partitioner publishes a withdrawal
+//	stray TOPIC                   a producer publishes an event to a topic that nobody reads
 //	ahead WHO PURPOSE             a producer whose clock runs an hour ahead does
 //	flush                         Redis comes back empty
 //	kafka stop, kafka start       the broker goes away and comes back
@@ -53,7 +54,7 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 		ts.Check(err)
 	},
 	"kiosk": func(ts *testscript.TestScript, _ bool, args []string) {
-		e := event(args[0], events.Granted, events.Purpose(args[1]))
+		e := event(args[0], events.Withdrawn, events.Purpose(args[1]))
 		e.Source, e.Data = "/kiosk", []byte(`{"channel":"kiosk"}`)
 		m := must(encoded(e))
 		n := int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions)
@@ -64,6 +65,15 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 		e := event(args[0], events.Granted, events.Purpose(args[1]))
 		e.Source, e.Decided, e.Data = "/tv", e.Decided+events.Millis(time.Hour/time.Millisecond), []byte(`{"channel":"app"}`)
 		ts.Setenv("position", benchOf(ts).publish(testingOf(ts), e).String())
+	},
+	"stray": func(ts *testscript.TestScript, _ bool, args []string) {
+		t, b := testingOf(ts), benchOf(ts)
+		spec := stream.TopicSpec{Name: args[0], Partitions: 1, Replicas: 1}
+		ts.Check(must(b.Admin()).CreateTopics(t.Context(), []stream.TopicSpec{spec}))
+		m := must(encoded(event("s-000009", events.Withdrawn, "promotion")))
+		m.Topic = args[0]
+		_, err := b.producer.Publish(t.Context(), m)
+		ts.Check(err)
 	},
 	"flush": func(ts *testscript.TestScript, _ bool, _ []string) { benchOf(ts).server.Flush(testingOf(ts)) },
 	"kafka": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -105,6 +115,7 @@ func newIncident(t *testing.T) *bench {
 	require.NoError(t, err)
 	require.NoError(t, topics.Create(t.Context(), admin, wanted))
 	testpolicy.Publish(t, b.kafka, deploy.PoliciesTopic, testpolicy.Seed(t))
+	b.seeded = true
 	return b
 }
 
