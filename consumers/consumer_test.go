@@ -397,3 +397,24 @@ func TestActionIsCalledAgainUntilItSucceeds(t *testing.T) {
 		require.NoError(t, stop())
 	})
 }
+
+func TestRoundsOfActingAreKeptApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		const n = 200
+		began := time.Now()
+		for i := range n {
+			b.log.tell(events.Event{Method: events.ByPerson, ID: fmt.Sprint(i), Source: "/web", Type: events.Withdrawn, Subject: subject(t, i), Purposes: promo, Decided: events.Millis(1_000_000 + i)})
+			<-time.After(time.Millisecond)
+		}
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		rounds := int(time.Since(began)/actPause) + 1
+		require.LessOrEqual(t, b.action.acts, rounds*testPartitions, "calls of the action")
+		require.Less(t, rounds*testPartitions, n)
+		require.NoError(t, stop())
+	})
+}
