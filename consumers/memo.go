@@ -1,20 +1,19 @@
 package consumers
 
 import (
+	"hash/maphash"
 	"strings"
 	"sync/atomic"
 
 	"github.com/kelisim/kelisim/events"
 )
 
-// slab is how many entries are allocated at a time: one allocation instead of
-// one per subject, and the collector walks fewer objects.
-const slab = 256
-
 // entry is what the engine remembers of a subject: its newest folded state, and
 // what the open window has to know to write it.
 type entry struct {
 	subject events.Subject
+	number  uint32 // in the memo's pool
+	tag     uint32 // of the subject
 	state   events.State
 	stopped events.PurposeSet // where state stands
 	by      *events.Rules     // that stopped was worked out by
@@ -47,25 +46,32 @@ type memo struct {
 	limit      int // entries per generation
 	stored     *atomic.Int64
 	complete   bool
-	young, old map[events.Subject]*entry
-	free       []entry
+	seed       maphash.Seed // so that nobody can choose ids that share a tag
+	young, old index
+	entries    pool
 }
 
 func newMemo(limit int, complete bool, stored *atomic.Int64) *memo {
-	return &memo{limit: max(limit/2, 1), stored: stored, complete: complete, young: make(map[events.Subject]*entry)}
+	return &memo{limit: max(limit/2, 1), stored: stored, complete: complete, seed: maphash.MakeSeed()}
 }
 
-// find returns the subject's entry, new if need be. Its state may not be known
-// yet. The subject may be a view into a record.
-func (m *memo) find(s events.Subject) *entry {
-	if e := m.young[s]; e != nil {
+// tag is what the indices know of a subject: never 0.
+func (m *memo) tag(s events.Subject) uint32 {
+	return max(1, uint32(maphash.String(m.seed, s.Reveal())))
+}
+
+// find returns the entry of the subject with the tag, new if need be. Its state may
+// not be known yet. The subject may be a view into a record.
+func (m *memo) find(tag uint32, s events.Subject) *entry {
+	if e := m.young.find(tag, s, &m.entries); e != nil {
 		return e
 	}
-	e := m.old[s]
+	e := m.old.find(tag, s, &m.entries)
 	if e == nil {
-		e = m.fresh(s)
+		e = m.entries.take()
+		e.subject, e.tag, e.known = cloneSubject(s), tag, m.complete
 	}
-	m.young[e.subject] = e
+	m.young.add(tag, e.number)
 	return e
 }
 
@@ -73,30 +79,26 @@ func (m *memo) find(s events.Subject) *entry {
 // cache does not have yet. It is called between chunks, never within one: a
 // subject has one entry.
 func (m *memo) age() {
-	if len(m.young) < m.limit {
+	if m.young.used < m.limit {
 		return
 	}
 	stored := m.stored.Load()
-	young := make(map[events.Subject]*entry, m.limit)
-	for s, e := range m.old {
+	var young index
+	for _, slot := range m.old.slots {
+		if slot.number == 0 {
+			continue
+		}
+		e := m.entries.entry(slot.number)
 		v, _ := e.state.Version()
-		if e.open || v.Offset >= stored {
-			young[s] = e
-		} else if m.young[s] != e {
+		switch {
+		case e.open || v.Offset >= stored:
+			young.add(slot.tag, slot.number)
+		case m.young.find(slot.tag, e.subject, &m.entries) == nil:
 			m.complete = false
+			m.entries.give(e)
 		}
 	}
 	m.old, m.young = m.young, young
-}
-
-func (m *memo) fresh(s events.Subject) *entry {
-	if len(m.free) == 0 {
-		m.free = make([]entry, slab)
-	}
-	e := &m.free[0]
-	m.free = m.free[1:]
-	e.subject, e.known = cloneSubject(s), m.complete
-	return e
 }
 
 // cloneSubject copies an id out of the record it is a view of.

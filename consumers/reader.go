@@ -38,7 +38,8 @@ type reader struct {
 	events  []events.Event // of one chunk; reused
 	entries []*entry
 	missing []*entry
-	warmed  byte // of no meaning: warm must not be found useless
+	tags    []uint32
+	warmed  uint32 // of no meaning: keeps the compiler from dropping what finds it
 }
 
 // lost names a partition whose cache is not where the fold thought.
@@ -189,21 +190,21 @@ func (r *reader) freshen(p *partition, known time.Time) {
 func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record) error {
 	r.events = resize(r.events, len(records))
 	r.entries = resize(r.entries, len(records))
-	r.missing, r.caught = r.missing[:0], false
+	r.tags, r.caught = resize(r.tags, len(records)), false
 	for i := range records {
 		var err error
-		if r.entries[i], err = r.decode(ctx, p, &records[i], &r.events[i]); err != nil {
+		if r.tags[i], err = r.decode(ctx, p, &records[i], &r.events[i]); err != nil {
 			return err
 		}
 	}
 	rules := r.edition.Rules
+	r.find(p)
 	if len(r.missing) > 0 {
 		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, rules) })
 		if err != nil {
 			return fmt.Errorf("load states of partition %d: %w", p.id, err)
 		}
 	}
-	r.warm()
 	w := &r.window
 	if w.since.IsZero() {
 		w.since = time.Now()
@@ -233,19 +234,36 @@ func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record
 	return nil
 }
 
-// warm has the states of a chunk brought near, many at a time: far behind, each
-// lies somewhere in memory and would be waited for one by one.
-func (r *reader) warm() {
+// find finds the entries of a chunk, and those whose states are not known. Far
+// behind, each step of that waits for memory. So each is made for the whole chunk
+// before the next: the processor then waits for many subjects at a time.
+func (r *reader) find(p *partition) {
+	r.missing = r.missing[:0]
+	for _, tag := range r.tags {
+		r.warmed ^= p.memo.young.at(tag).tag
+	}
+	for i, tag := range r.tags {
+		if tag == 0 {
+			r.entries[i] = nil
+			continue
+		}
+		e := p.memo.find(tag, r.events[i].Subject)
+		if !e.known {
+			e.known = true // asked for once, though the chunk may name it again
+			r.missing = append(r.missing, e)
+		}
+		r.entries[i] = e
+	}
 	for _, e := range r.entries {
 		if e != nil && !e.state.IsZero() {
-			r.warmed ^= e.state.Encoded()[0]
+			r.warmed ^= uint32(e.state.Encoded()[0])
 		}
 	}
 }
 
-// decode reads the event of a record and finds its subject's entry. What cannot
-// be decoded, or stands in a partition that is not its subject's, is put aside.
-func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record, event *events.Event) (*entry, error) {
+// decode reads the event of a record and returns its subject's tag. What cannot be
+// decoded, or stands in a partition that is not its subject's, is put aside: 0.
+func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record, event *events.Event) (tag uint32, _ error) {
 	at := events.Stamp{
 		Position: events.Position{Generation: r.cfg.Generation, Partition: p.id, Offset: record.Offset},
 		Appended: events.Millis(record.Time),
@@ -253,7 +271,7 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 	err := r.understand(record, event)
 	if reasonOf(err) == ReasonUnknownPurpose {
 		if err := r.catchUp(ctx); err != nil {
-			return nil, err
+			return 0, err
 		}
 		err = r.understand(record, event)
 	}
@@ -263,25 +281,20 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 		bad := r.park(record, at, subject, reasonOf(err))
 		bad.hold = bad.hold && (event.Type == 0 || event.Type.Restricts()) // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil, nil
+		return 0, nil
 	}
 	event.Logged = at
 	if !record.LogAppend {
 		r.aside(p, r.park(record, at, cloneSubject(event.Subject), ReasonNoAppendTime), event)
-		return nil, nil
+		return 0, nil
 	}
 	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
 		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
 		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
-		return nil, nil
+		return 0, nil
 	}
-	e := p.memo.find(event.Subject)
-	if !e.known {
-		e.known = true // asked for once, though the chunk may name it again
-		r.missing = append(r.missing, e)
-	}
-	return e, nil
+	return p.memo.tag(event.Subject), nil
 }
 
 func (r *reader) understand(record *stream.Record, event *events.Event) error {
