@@ -220,7 +220,7 @@ func TestNothingIsSentBehindAPipelineThatFailed(t *testing.T) {
 	w := &wire{}
 	client := connect(t, testenv.Redis(t).Addr())
 	client.AddHook(w)
-	o := own(t, open(t, client), cache.MaxPipeline*cache.LiveChunk+1)
+	o := own(t, open(t, client), cache.PageArgs)
 	o.grow(events.Granted)
 	sent := 0
 	w.send = func(_ context.Context, cmds []redis.Cmder, _ redis.ProcessPipelineHook) error {
@@ -230,7 +230,8 @@ func TestNothingIsSentBehindAPipelineThatFailed(t *testing.T) {
 	}
 	b := o.batch()
 	require.ErrorIs(t, o.write(b).Err, cache.ErrUnavailable)
-	require.Equal(t, cache.MaxPipeline, sent)
+	require.Positive(t, sent)
+	require.Less(t, sent, cache.PageArgs/cache.LiveChunk, "scripts sent")
 
 	w.send = nil
 	require.NoError(t, o.write(b).Err)

@@ -13,6 +13,9 @@ import (
 type encoder struct {
 	batch   *Batch
 	changes []Change // of the batch, in the order of writing
+	holds   []Hold
+	size    int // changes of one script
+	scripts int
 	prefix  string
 	careful bool   // compare every version
 	proved  string // in Redis' time, or ""
@@ -61,6 +64,14 @@ func (e *encoder) prepare(l Layout) {
 		}
 		e.texts = append(e.texts, t)
 	}
+	e.holds = e.holds[:0]
+	for _, h := range e.batch.Holds {
+		if !h.Subject.IsZero() {
+			e.holds = append(e.holds, h)
+		}
+	}
+	e.scripts = max(1, (len(changes)+e.size-1)/e.size, (len(e.holds)+e.size-1)/e.size)
+	e.args = slices.Grow(e.args, e.scripts*fixedArgs+3*len(changes)+3*len(e.holds))
 }
 
 // sort puts changes and places into the order of buckets, so that those of one
@@ -88,14 +99,16 @@ func (e *encoder) forget() {
 	clear(e.places.list)
 	clear(e.spare)
 	clear(e.changes)
+	clear(e.holds)
 	e.batch, e.args = nil, e.args[:0]
 }
 
-// chunk returns the arguments of one script, with the changes from first on, and
-// how many of them are keys. They stand behind those of the scripts before; when the room for all of them has to
-// grow, the earlier ones stay where they are.
-func (e *encoder) chunk(k int, last bool, first int, changes []Change, holds []Hold) (keys int, _ []any) {
-	first = min(first, len(e.texts))
+// script returns the arguments of the k-th script and how many of them are keys.
+// They stand behind those of the scripts before; when the room for all of them has
+// to grow, the earlier ones stay where they are.
+func (e *encoder) script(k int) (keys int, _ []any) {
+	first, last := min(k*e.size, len(e.changes)), k == e.scripts-1
+	changes, holds := slice(e.changes, k, e.size), slice(e.holds, k, e.size)
 	texts, places := e.texts[first:], e.places.list[first:]
 	begin := len(e.args)
 	args := append(e.args, nil, nil, nil, e.prefix+positionName, e.prefix+outboxName, e.prefix+heldName)

@@ -7,8 +7,8 @@ import (
 
 // Limits that tests go beyond.
 const (
-	MaxPipeline = maxPipeline
-	LiveChunk   = liveChunk
+	PageArgs  = pageArgs
+	LiveChunk = liveChunk
 )
 
 // Distrust makes the next batch of a partition take the careful way, as if
@@ -26,7 +26,12 @@ func (r *Redis) Encode(ctx context.Context, b *Batch) int {
 	e := r.encoders.Get().(*encoder)
 	defer r.encoders.Put(e)
 	defer e.forget()
-	return len(r.encode(ctx, b, e))
+	scripts := r.begin(b, e)
+	for k := range scripts {
+		keys, args := e.script(k)
+		call(ctx, r.scripts.write, keys, args)
+	}
+	return scripts
 }
 
 // Validate says what is wrong with a batch.

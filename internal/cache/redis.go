@@ -180,30 +180,14 @@ func (r *Redis) pipeline(ctx context.Context, cmds []*redis.Cmd) {
 	}
 }
 
-// exec sends commands in pipelines of a bounded length. Where one fails, those
-// behind it are not sent and fail with it. Each command has its own error.
+// exec sends commands. Each has its own error.
 func (r *Redis) exec(ctx context.Context, cmds []*redis.Cmd) {
-	for len(cmds) > 0 {
-		page := cmds[:min(maxPipeline, len(cmds))]
-		cmds = cmds[len(page):]
-		pipe := r.client.Pipeline()
-		for _, cmd := range page {
-			cmd.SetErr(nil)
-			_ = pipe.Process(ctx, cmd)
-		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			for _, cmd := range cmds {
-				cmd.SetErr(err)
-			}
-			return
-		}
+	p := pages{client: r.client}
+	for _, cmd := range cmds {
+		p.add(ctx, cmd)
 	}
+	p.send(ctx)
 }
-
-// maxPipeline is how many scripts are sent at once. One deadline is for all of
-// them: in the largest, 64 for 500 changes each, they keep Redis busy for some
-// 50 ms, a fortieth of commandTimeout.
-const maxPipeline = 64
 
 // missing returns the commands whose script the node did not have.
 func missing(cmds []*redis.Cmd) []*redis.Cmd {

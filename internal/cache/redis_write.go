@@ -36,25 +36,30 @@ func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
 	return results
 }
 
-// attempt sends the open batches in one pipeline and returns those to send again.
+// attempt sends the open batches and returns those to send again. A script is
+// built when it is its turn: the window of one who is far behind is large.
 func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, results []Result, last bool) (again []int) {
-	var cmds []*redis.Cmd
-	ends, encoders := make([]int, len(open)), make([]*encoder, len(open))
+	cmds, encoders := make([][]*redis.Cmd, len(open)), make([]*encoder, len(open))
+	p := pages{client: r.client}
 	for n, i := range open {
-		encoders[n] = r.encoders.Get().(*encoder)
-		cmds = append(cmds, r.encode(ctx, &batches[i], encoders[n])...)
-		ends[n] = len(cmds)
+		e := r.encoders.Get().(*encoder)
+		encoders[n] = e
+		for k := range r.begin(&batches[i], e) {
+			keys, args := e.script(k)
+			cmds[n] = append(cmds[n], call(ctx, r.scripts.write, keys, args))
+			p.add(ctx, cmds[n][k])
+		}
 	}
-	r.exec(ctx, cmds)
+	p.send(ctx)
 	for _, e := range encoders {
 		e.forget()
 		r.encoders.Put(e)
 	}
 	received := time.Now()
-	reload, begin := false, 0
+	reload := false
 	for n, i := range open {
-		missing, careful := r.collect(&batches[i], cmds[begin:ends[n]], received, &results[i])
-		if begin = ends[n]; (missing || careful) && !last {
+		missing, careful := r.collect(&batches[i], cmds[n], received, &results[i])
+		if (missing || careful) && !last {
 			again, reload = append(again, i), reload || missing
 		}
 	}
@@ -94,33 +99,20 @@ func (b *Batch) arrived(m Mark) bool {
 	return m.Known && m.Epoch == b.Epoch && m.Next == b.To && b.To > b.From
 }
 
-// encode builds the scripts of a batch: its changes in chunks, and what is for
-// the end of it in the last one.
-func (r *Redis) encode(ctx context.Context, b *Batch, e *encoder) []*redis.Cmd {
-	size := liveChunk
-	if b.Wide {
-		size = wideChunk
-	}
+// begin prepares the scripts of a batch, and returns how many there are: its
+// changes in chunks, and what is for the end of it in the last one.
+func (r *Redis) begin(b *Batch, e *encoder) (scripts int) {
 	known, _ := r.know(b.Partition)
 	e.batch, e.prefix = b, r.layout.Prefix(b.Partition)
 	e.careful = b.From < known.top || b.reachesBack()
 	e.proved = r.proved(b.Partition, b.Proved)
 	e.attempt = itoa(r.attempts.Add(1))
+	e.size = liveChunk
+	if b.Wide {
+		e.size = wideChunk
+	}
 	e.prepare(r.layout)
-	holds := make([]Hold, 0, len(b.Holds))
-	for _, h := range b.Holds {
-		if !h.Subject.IsZero() {
-			holds = append(holds, h)
-		}
-	}
-	chunks := max(1, (len(b.Changes)+size-1)/size, (len(holds)+size-1)/size)
-	e.args = slices.Grow(e.args, chunks*fixedArgs+3*len(b.Changes)+3*len(holds))
-	cmds := make([]*redis.Cmd, chunks)
-	for k := range chunks {
-		keys, args := e.chunk(k, k == chunks-1, k*size, slice(e.changes, k, size), slice(holds, k, size))
-		cmds[k] = call(ctx, r.scripts.write, keys, args)
-	}
-	return cmds
+	return e.scripts
 }
 
 // reachesBack says whether a change is older than the batch. The position says
