@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -12,8 +13,9 @@ import (
 // is busy for some 10 ms, and one deadline is never for a whole window.
 const pageArgs = 12_000
 
-// pages sends commands in pipelines of a bounded length. Where one fails, those
-// behind it are not sent and fail with it. Each command has its own error.
+// pages sends commands in pipelines of a bounded length. Where Redis does not answer
+// to one, those behind it are not sent and fail with it: each would wait for its
+// own deadline. Each command has its own error.
 type pages struct {
 	client redis.UniversalClient
 	cmds   []*redis.Cmd
@@ -40,8 +42,9 @@ func (p *pages) send(ctx context.Context) {
 			_ = pipe.Process(ctx, cmd)
 		}
 	}
-	if p.failed == nil {
-		_, p.failed = pipe.Exec(ctx)
+	var answer redis.Error // to one command: the others are none the worse for it
+	if _, err := pipe.Exec(ctx); p.failed == nil && !errors.As(err, &answer) {
+		p.failed = err
 	}
 	p.cmds, p.args = p.cmds[:0], 0
 }
