@@ -200,16 +200,15 @@ func (r *reader) freshen(p *partition, known time.Time) {
 func (r *reader) fold(ctx context.Context, p *partition, records []stream.Record) error {
 	r.events = resize(r.events, len(records))
 	r.entries = resize(r.entries, len(records))
-	r.tags = resize(r.tags, len(records))
-	r.caught = false
+	r.tags, r.caught = resize(r.tags, len(records)), false
 	for i := range records {
 		var err error
 		if r.tags[i], err = r.decode(ctx, p, &records[i], &r.events[i]); err != nil {
 			return err
 		}
 	}
-	r.find(p)
 	rules := r.edition.Rules
+	r.find(p)
 	if len(r.missing) > 0 {
 		err := r.insist(ctx, "load", func() error { return p.load(ctx, r.cfg.Store, r.missing, rules) })
 		if err != nil {
