@@ -36,7 +36,8 @@ func TestKilledWritersLeaveTheStateTopicWhole(t *testing.T) {
 	for i := range writers {
 		writers[i] = &daemon{t: t, binary: binary, args: []string{
 			"snapshots", "--kafka-brokers", broker.Addr(), "--redis-addrs", server.Addr(), "--admin-addr", "127.0.0.1:0", "--log-level", "error",
-			"--topics-events", topics.Events, "--topics-parked", topics.Parked, "--topics-receipts", topics.Receipts, "--topics-state", state,
+			"--topics-events", topics.Events, "--topics-policies", topics.Policies, "--topics-parked", topics.Parked,
+			"--topics-receipts", topics.Receipts, "--topics-state", state,
 		}}
 		writers[i].start()
 		defer writers[i].kill()
