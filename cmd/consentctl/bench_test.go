@@ -100,12 +100,6 @@ contexts:
 `, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.State, topics.Parked, topics.Receipts, topics.Audit), 0o600))
 }
 
-// ctl runs the program on the bench.
-func (b *bench) ctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	return in(t, b.environ(), args...)
-}
-
 // start runs a service on the bench.
 func (b *bench) start(t testing.TB, name string) {
 	rules := events.SeedRules()

@@ -106,7 +106,7 @@ func (s *session) fly(ctx context.Context, flock *canary.Flock, f *canaryFlags, 
 		}
 		for _, flight := range flights {
 			if flight.Fault != "" {
-				s.Logger.Error("canary "+string(flight.Fault), "service", flight.Service, "partition", flight.Partition,
+				s.Logger.Error("canary found a fault", "fault", flight.Fault, "service", flight.Service, "partition", flight.Partition,
 					"stopped", flight.Stopped, "answer", flight.Answer)
 			}
 		}

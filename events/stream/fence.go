@@ -176,7 +176,7 @@ func (w *Fenced) append(ctx context.Context, messages []Message) error {
 			w.seq = w.seq.after(len(messages))
 			return nil
 		case verdictRefused, verdictDenied:
-			if kind == ErrNotSent {
+			if errors.Is(kind, ErrNotSent) {
 				kind = ErrRefused
 			}
 			return join(kind, a.err)

@@ -40,19 +40,25 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-func replay(b *testing.B, repeat int) {
-	rules := events.SeedRules()
-	n := size(b)
+// record publishes a history of n events and returns whom each is about. The events
+// are let go: no consumer's collector has a whole log to mark.
+func record(b *testing.B, broker *testenv.Broker, rules *events.Rules, topic string, n, repeat int) []int {
 	all := history(b, rules, n, repeat)
-	broker := testenv.Kafka(b)
-	topics := testservice.NewTopics(b, broker, partitions)
-	topic := topics.Events
 	fill(b, broker, rules, topic, all)
 	subjects := make([]int, n)
 	for i := range all {
 		_, _ = fmt.Sscanf(all[i].Subject.Reveal(), "subject-%d", &subjects[i])
 	}
-	all = nil             // no consumer's collector has a whole log to mark
+	return subjects
+}
+
+func replay(b *testing.B, repeat int) {
+	rules := events.SeedRules()
+	n := size(b)
+	broker := testenv.Kafka(b)
+	topics := testservice.NewTopics(b, broker, partitions)
+	topic := topics.Events
+	subjects := record(b, broker, rules, topic, n, repeat)
 	few := min(n, 20_000) // of the slow loop: its rate does not depend on how long it runs
 
 	r := &report{n: n}
