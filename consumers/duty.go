@@ -31,6 +31,7 @@ type duty struct {
 	ask   bool      // the outbox may hold more than the turns
 
 	edition *policy.Edition // to act by from now on; nil: as before
+	epoch   int64           // that it was announced under
 	vacant  bool            // and there is nobody whom it concerns
 }
 
@@ -61,7 +62,7 @@ func (d *duties) add(b *batch, now time.Time) {
 	}
 	part := d.of(b.Partition)
 	if b.turned { // what is in the outbox is ours now, whoever put it there
-		part.edition, part.vacant = b.edition, b.vacant
+		part.edition, part.epoch, part.vacant = b.edition, b.Epoch, b.vacant
 		d.spill(part)
 	}
 	if len(part.turns) == 0 {

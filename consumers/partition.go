@@ -30,8 +30,24 @@ type partition struct {
 	shown   time.Time // when freshness was last written
 	lag     prometheus.Gauge
 
+	even atomic.Pointer[even] // from the actor to the reader
+
 	acting *policy.Edition // that is acted by; the actor's
+	under  int64           // epoch that it was announced under; the actor's
 	sweep  *sweep          // that is not over; the actor's
+}
+
+// even says that by an edition of the policy everybody in the partition was acted
+// on, or is in the outbox.
+type even struct {
+	epoch   int64
+	edition *policy.Edition
+}
+
+// evenBy says whether the partition is even by an edition.
+func (p *partition) evenBy(e *policy.Edition) bool {
+	now := p.even.Load()
+	return now != nil && *now == even{p.epoch.Load(), e}
 }
 
 // proof is a fetch that will prove, once everything before end is folded, that

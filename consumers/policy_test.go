@@ -327,6 +327,88 @@ func TestACrashInTheMiddleOfASweepLeavesNobodyOut(t *testing.T) {
 	}
 }
 
+// gated is a store whose actor waits, while the gate is shut, before it notes
+// anything.
+type gated struct {
+	Store
+	gate atomic.Pointer[chan struct{}]
+}
+
+func (g *gated) shut() (open func()) {
+	gate := make(chan struct{})
+	g.gate.Store(&gate)
+	return func() { g.gate.Store(nil); close(gate) }
+}
+
+func (g *gated) wait() {
+	if gate := g.gate.Load(); gate != nil {
+		<-*gate
+	}
+}
+
+func (g *gated) Owe(ctx context.Context, p int32, epoch int64, subjects []cache.Kept, note cache.Sweep) error {
+	g.wait()
+	return g.Store.Owe(ctx, p, epoch, subjects, note)
+}
+
+func (g *gated) Done(ctx context.Context, p int32, epoch int64, acted []cache.Pending) (int64, error) {
+	g.wait()
+	return g.Store.Done(ctx, p, epoch, acted)
+}
+
+// A version stops somebody, who withdraws before the sweep comes by: by the version
+// that changed nothing, and of the state that the sweep finds both editions say the
+// same. Yet nobody was told.
+func TestWithdrawalBeforeTheSweepComesByIsActedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		promo, _ := b.rules.Set("promotion")
+		store := &gated{Store: b.store}
+		b.cfg.Store = store
+		stop := b.start(t)
+		b.grant(t, 1, events.SeedPolicy, "promotion")
+		b.settle(t)
+
+		open := store.shut()
+		b.policy.publish(wider(t, "two", time.Now()))
+		b.policy.follow()
+		synctest.Wait()
+		b.decide(t, 1, events.Withdrawn, "", "promotion")
+		synctest.Wait()
+		open()
+		b.settle(t)
+		require.Equal(t, promo, b.action.of(subject(t, 1)), "withdrawn, and still in audiences")
+		require.NoError(t, stop())
+	})
+}
+
+// The actor is in the middle of a turn when the cache is flushed, and a version
+// arrives before it was built again: what is built is nothing that the actor may
+// act on by the edition that it knows.
+func TestWhatIsBuiltAnewIsActedOnByNoEarlierEdition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		both, _ := b.rules.Set("promotion", "research")
+		store := &gated{Store: b.store}
+		b.cfg.Store = store
+		stop := b.start(t)
+		b.grant(t, 1, events.SeedPolicy, "promotion", "research")
+		b.settle(t)
+
+		open := store.shut()
+		b.decide(t, 1, events.Withdrawn, "", "research")
+		synctest.Wait()
+		b.flush()
+		b.policy.publish(wider(t, "two", time.Now()))
+		b.policy.follow()
+		<-time.After(2 * time.Second) // the reader has found out, and read the log again
+		open()
+		b.settle(t)
+		require.Equal(t, both, b.action.of(subject(t, 1)), "asked again, and still in audiences")
+		require.NoError(t, stop())
+	})
+}
+
 // step is one thing that happens in the life of a service.
 type step struct {
 	kind     string
@@ -469,5 +551,10 @@ func TestWhatWasFoldedByTheEditionBeforeIsActedOnWhateverThatSaid(t *testing.T) 
 	read()
 	sealed = seal()
 	require.False(t, sealed.turned)
-	require.False(t, sealed.Changes[0].Act, "nothing stopped or came back")
+	require.True(t, sealed.Changes[0].Act, "who was not swept yet was acted on by the edition before")
+
+	p.even.Store(&even{p.epoch.Load(), r.edition}) // as the actor says when the sweep is over
+	b.decide(t, 1, events.PolicyAccepted, "two")
+	read()
+	require.False(t, seal().Changes[0].Act, "nothing stopped or came back")
 }

@@ -90,10 +90,14 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 		r.receipts.begin(p.id, mark)
 		return nil
 	})
-	if err == nil {
-		r.window.of(p).turned = true
+	if err != nil {
+		return err
 	}
-	return err
+	if p.vacant {
+		p.even.Store(&even{p.epoch.Load(), r.edition})
+	}
+	r.window.of(p).turned = true
+	return nil
 }
 
 // run takes what is there, folds it, and hands the window over whenever the writer

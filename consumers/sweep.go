@@ -34,6 +34,7 @@ type sweep struct {
 // it. The cache knows first: whoever is acted on before a crash is of the new
 // edition, and only a sweep of all makes the partition even again.
 func (a *actor) turn(ctx context.Context, p *partition, d *duty) error {
+	p.acting, p.sweep, p.under = nil, nil, d.epoch
 	return a.owning(ctx, p, "sweep", func(epoch int64) error {
 		note, err := a.cfg.Store.Swept(ctx, p.id)
 		if err != nil {
@@ -43,7 +44,8 @@ func (a *actor) turn(ctx context.Context, p *partition, d *duty) error {
 		next := cache.Sweep{Mark: s.mark}
 		switch {
 		case note == next:
-			p.acting, p.sweep = d.edition, nil
+			p.acting = d.edition
+			p.even.Store(&even{epoch, d.edition})
 			return nil
 		case d.vacant:
 			s = nil
@@ -60,6 +62,9 @@ func (a *actor) turn(ctx context.Context, p *partition, d *duty) error {
 			return err
 		}
 		p.acting, p.sweep = d.edition, s
+		if s == nil {
+			p.even.Store(&even{epoch, d.edition})
+		}
 		return nil
 	})
 }
@@ -127,6 +132,7 @@ func (a *actor) step(ctx context.Context, p *partition) error {
 	a.metrics.owed(found)
 	if !more {
 		p.sweep = nil
+		p.even.Store(&even{p.under, p.acting})
 		a.log.Info("sweep is over", "partition", p.id, "to", s.mark, "subjects", s.owed, "took", time.Since(s.began).Round(time.Millisecond).String())
 	}
 	return a.empty(ctx, p)
@@ -142,21 +148,21 @@ func (s *sweep) concerns(serves events.PurposeSet, now *events.Rules, state even
 	return ((a.Allowed^b.Allowed)|(a.Stopped^b.Stopped))&serves != 0
 }
 
-// owning does what only the owner of a partition may, until that is done.
+// owning does what only the owner of a partition may, until that is done. All of
+// it is under one claim: where the reader had to claim the partition anew, what is
+// there now may be of another edition, and is announced with it.
 func (a *actor) owning(ctx context.Context, p *partition, what string, f func(epoch int64) error) error {
 	return a.insist(ctx, what, func() error {
-		for {
-			epoch := p.epoch.Load()
-			err := f(epoch)
-			switch {
-			case err == nil:
-				return nil
-			case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch:
-				continue // we claimed it anew ourselves meanwhile: once more
-			case errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
-				return errElsewhere
-			}
-			return err
+		epoch := p.under
+		if p.epoch.Load() != epoch {
+			return errElsewhere
 		}
+		err := f(epoch)
+		switch {
+		case errors.Is(err, cache.ErrFenced) && p.epoch.Load() != epoch,
+			errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
+			return errElsewhere
+		}
+		return err
 	})
 }

@@ -133,8 +133,12 @@ func (p *part) close(due trigger, by *policy.Edition, far bool) batch {
 		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
 		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds, Policy: by.Revision,
 	}
+	// Until everybody was swept, what was acted on may be what an earlier edition said
+	// of the state before, and the sweep sees only the state after: it would find
+	// nothing new in a withdrawal of what had stopped already by the later one.
+	all := p.mixed || !p.evenBy(by)
 	for _, e := range p.changed {
-		act := due.by(e) || p.mixed || p.mending && e.base.IsZero()
+		act := due.by(e) || all || p.mending && e.base.IsZero()
 		b.acts = b.acts || act
 		version, _ := e.state.Version()
 		b.Changes = append(b.Changes, cache.Change{
