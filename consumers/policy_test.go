@@ -409,6 +409,31 @@ func TestWhatIsBuiltAnewIsActedOnByNoEarlierEdition(t *testing.T) {
 	})
 }
 
+// flushing is a store that loses everything when a partition is to be begun.
+type flushing struct {
+	Store
+	flush func()
+}
+
+func (f *flushing) Begin(ctx context.Context, p int32, epoch, at int64) (cache.Mark, error) {
+	if flush := f.flush; flush != nil {
+		f.flush = nil
+		flush()
+	}
+	return f.Store.Begin(ctx, p, epoch, at)
+}
+
+func TestFlushBetweenClaimAndBeginEndsNoConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.cfg.Store = &flushing{Store: b.store, flush: b.flush}
+		stop := b.start(t)
+		b.grant(t, 1, events.SeedPolicy, "promotion")
+		b.settle(t)
+		require.NoError(t, stop())
+	})
+}
+
 // step is one thing that happens in the life of a service.
 type step struct {
 	kind     string

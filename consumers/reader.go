@@ -81,7 +81,11 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 		if err != nil {
 			return fmt.Errorf("find the start of partition %d: %w", p.id, err)
 		}
-		if mark, err = r.cfg.Store.Begin(ctx, p.id, mark.Epoch, first); err != nil {
+		mark, err = r.cfg.Store.Begin(ctx, p.id, mark.Epoch, first)
+		switch {
+		case errors.Is(err, cache.ErrMoved): // no cause to leave: claiming it once more helps
+			return fmt.Errorf("begin partition %d: flushed since it was claimed: %s", p.id, err.Error())
+		case err != nil:
 			return fmt.Errorf("begin partition %d: %w", p.id, err)
 		}
 		r.log.Info("building from the log", "partition", p.id, "from", first)
