@@ -131,6 +131,7 @@ func TestRunbook(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel() // each has servers of its own, and mostly waits
 			b := newIncident(t)
 			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: commands, Setup: func(env *testscript.Env) error {
 				env.Values["bench"], env.Values["testing"] = b, t
