@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/contract"
 )
 
 // record is what the doctor keeps of a record of the events topic. It holds
@@ -34,7 +35,7 @@ const unknownSource = "(no source)"
 // records returns the newest records of every partition of the events topic.
 func (e *Env) records(ctx context.Context) ([]record, error) {
 	return e.sampled.get(func() ([]record, error) {
-		schemas, err := compileSchemas()
+		schemas, err := contract.Compile()
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ type eye struct {
 	generation uint32
 	partitions int32
 	decoder    cloudevent.Decoder
-	schemas    schemaSet
+	schemas    contract.Schemas
 }
 
 func (e *eye) see(r *stream.Record) record {
@@ -77,7 +78,7 @@ func (e *eye) see(r *stream.Record) record {
 	if out.source == "" {
 		out.source = unknownSource
 	}
-	out.fault = e.schemas.fault(out.kind, document)
+	out.fault = faultOf(e.schemas, out.kind, document)
 	var event events.Event
 	if err := e.decoder.Decode(r, &event); err == nil {
 		out.read, out.permits = true, !event.Type.Restricts()

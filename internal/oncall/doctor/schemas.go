@@ -1,12 +1,10 @@
 package doctor
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/schemas"
+	"github.com/kelisim/kelisim/internal/oncall/contract"
 )
 
 // checkSchemas finds producers whose events drifted away from the schemas. What
@@ -41,43 +39,9 @@ func checkSchemas(ctx context.Context, e *Env) ([]Finding, error) {
 	}), nil
 }
 
-// schemaSet is the schemas by CloudEvents type.
-type schemaSet map[string]*jsonschema.Schema
-
-func compileSchemas() (schemaSet, error) {
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	names, err := fs.Glob(schemas.FS(), "*.json")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		text, err := fs.ReadFile(schemas.FS(), name)
-		if err != nil {
-			return nil, err
-		}
-		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err == nil {
-			err = compiler.AddResource(schemas.Base+name, document)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
-		}
-	}
-	set := make(schemaSet)
-	for _, name := range names {
-		schema, err := compiler.Compile(schemas.Base + name)
-		if err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
-		}
-		set[strings.TrimSuffix(name, ".json")] = schema
-	}
-	return set, nil
-}
-
-// fault says what the schema of a type has against a document, or nothing. It
+// faultOf says what the schema of a type has against a document, or nothing. It
 // names members and rules, and never a value.
-func (s schemaSet) fault(eventType string, document map[string]any) string {
+func faultOf(s contract.Schemas, eventType string, document map[string]any) string {
 	name, ours := strings.CutPrefix(eventType, "io.kelisim.")
 	schema := s[name]
 	if !ours || schema == nil || events.ParseType(eventType) == 0 {

@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/schemas"
+	"github.com/kelisim/kelisim/internal/oncall/contract"
 )
 
 // schemaSet is the schema of each type of event.
@@ -19,34 +18,16 @@ type schemaSet struct{ byType map[string]*jsonschema.Schema }
 
 // compile reads the embedded schemas.
 func compile() (*schemaSet, error) {
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	names, err := fs.Glob(schemas.FS(), "*.json")
+	all, err := contract.Compile()
 	if err != nil {
 		return nil, err
-	}
-	for _, name := range names {
-		text, err := fs.ReadFile(schemas.FS(), name)
-		if err != nil {
-			return nil, err
-		}
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			return nil, err
-		}
-		if err := c.AddResource(schemas.Base+name, v); err != nil {
-			return nil, err
-		}
 	}
 	s := &schemaSet{make(map[string]*jsonschema.Schema)}
 	for _, t := range events.Types() {
 		if t == events.PolicyPublished {
 			continue // "policy publish" is for that
 		}
-		name := strings.TrimPrefix(t.String(), "io.kelisim.")
-		if s.byType[t.String()], err = c.Compile(schemas.Base + name + ".json"); err != nil {
-			return nil, err
-		}
+		s.byType[t.String()] = all[strings.TrimPrefix(t.String(), "io.kelisim.")]
 	}
 	return s, nil
 }
