@@ -176,7 +176,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return poller.run(ctx) })
 	for _, r := range readers {
-		w := &writer{Consumer: c, session: s, actor: actor, receipts: receipts, lane: r.lane}
+		w := &writer{Consumer: c, session: s, actor: actor, receipts: receipts, lane: r.lane, aside: newAside()}
 		group.Go(func() error { return r.run(ctx) })
 		group.Go(func() error { return w.run(ctx) })
 	}
@@ -194,14 +194,18 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 // deal with, or ctx ends. Nothing is skipped: the partition waits, grows stale,
 // and the guard denies.
 func (c *Consumer) insist(ctx context.Context, what string, f func() error) error {
-	pause := firstPause
+	pause, began := firstPause, time.Now()
 	for {
 		err := f()
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
 		c.metrics.retried(what)
-		c.log.Warn("trying again", "what", what, "in", pause.String(), "err", err)
+		level := slog.LevelWarn
+		if time.Since(began) >= longWait {
+			level = slog.LevelError
+		}
+		c.log.Log(ctx, level, "trying again", "what", what, "in", pause.String(), "err", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -217,4 +221,7 @@ func (c *Consumer) insist(ctx context.Context, what string, f func() error) erro
 const (
 	firstPause = 20 * time.Millisecond
 	lastPause  = 500 * time.Millisecond
+	// longWait is from when on waiting is told as an error and not as a warning: as
+	// long as guards believe a cache that is not proved fresh, so somebody is denied.
+	longWait = 3 * time.Second
 )
