@@ -27,7 +27,7 @@ type Config struct {
 	Decoder   func(*events.Rules) Decoder // that knows the purposes of the rules
 	Store     Store
 	Slots     func(partition int32) Slot // where a partition's keys live
-	Publisher Publisher                  // of parked events and receipts
+	Publisher Publisher                  // of parked events and receipts; takes messages of deploy.MaxParkedBytes
 
 	ParkedTopic   string // empty: consent.parked.v1
 	ReceiptsTopic string // empty: consent.receipts.v1

@@ -25,12 +25,6 @@ const (
 // this is how many bytes it lacks. The record is where it was, at its position.
 const HeaderParkedLeftOut = "kelisim_left_out"
 
-// MaxParkedBytes bounds a parked copy with its headers, uncompressed: below
-// max.message.bytes of consent.parked.v1 in deploy/topics.yaml, and well above that
-// of consent.events.v1, so that the copy of what fits there fits, unless it was
-// packed small. For the publisher that is given to a Consumer.
-const MaxParkedBytes = 4_000_000
-
 // maxBareKey bounds the key that a copy without its bytes keeps. A subject has at
 // most 128 bytes (events.ParseSubject); a longer key may be what made it too large.
 const maxBareKey = 1 << 10

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
@@ -38,11 +39,20 @@ func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
 	appended := map[string]string{"message.timestamp.type": "LogAppendTime"}
 	return Topics{
 		Events:     broker.Topic(t, testenv.TopicSpec{Name: "events", Partitions: partitions, Config: appended}),
-		Parked:     broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 1}),
+		Parked:     broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 1, Config: parkedConfig(t)}),
 		Receipts:   broker.Topic(t, testenv.TopicSpec{Name: "receipts", Partitions: 1}),
 		Policies:   testpolicy.NewTopic(t, broker, testpolicy.Seed(t)),
 		Partitions: int32(partitions),
 	}
+}
+
+// parkedConfig is how the parked topic is deployed, as far as one broker can have it.
+func parkedConfig(t testing.TB) map[string]string {
+	layout, err := deploy.Topics()
+	require.NoError(t, err)
+	topic, err := layout.ForBrokers(1).Topic(deploy.ParkedTopic)
+	require.NoError(t, err)
+	return topic.Config
 }
 
 // Config says what to run and where.
@@ -89,7 +99,7 @@ func Start(t testing.TB, cfg Config) *Service {
 	conf := stream.Config{Brokers: []string{cfg.Kafka}, Logger: cfg.Logger}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{Config: conf, Group: cfg.Group, Topic: cfg.Topics.Events})
 	require.NoError(t, err)
-	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
+	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf, MessageBytes: deploy.MaxParkedBytes})
 	require.NoError(t, err)
 	known, follow := cfg.policy(t, conf)
 	var following sync.WaitGroup
