@@ -103,7 +103,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		total = r.request(l, e, d)
 	case WithdrawalRefused:
 		if e.Purposes&^r.refusable != 0 {
-			return Outcome{Verdict: Park, Reason: ReasonNotRefusable}, false
+			return Outcome{Verdict: Park, Reason: ReasonNotRefusable, Aside: true}, false
 		}
 		request := identity(e.Request.Source, e.Request.ID)
 		for c := range e.Purposes.Codes() {
