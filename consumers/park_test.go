@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
@@ -43,6 +44,8 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		b := newBed(t)
 		var said syncBuffer
 		b.cfg.Logger = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))
+		registry := prometheus.NewRegistry()
+		b.cfg.Meter = NewMetrics(registry, "marketing")
 		var up atomic.Bool
 		b.topics.fail = func(topic string) error {
 			if !up.Load() && topic == "consent.parked.v1" {
@@ -67,6 +70,8 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		require.Equal(t, bad.Position.Offset, b.mark(0).Next, "moved past an event that nobody keeps")
 		require.Greater(t, time.Since(b.mark(0).Fresh.Time()), 8*time.Second, "freshness was proved of what waits")
 		require.Less(t, time.Since(b.mark(2).Fresh.Time()), 2*time.Second)
+		require.Greater(t, lagOf(t, registry, "0"), 250.0, "it is read on, and all of that waits in memory")
+		require.Less(t, lagOf(t, registry, "2"), 2.0)
 		require.Contains(t, said.String(), "a partition waits")
 		require.Contains(t, said.String(), bad.Position.String())
 		require.Contains(t, said.String(), "no leader")
@@ -77,6 +82,23 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		require.Len(t, b.topics.of("consent.parked.v1"), 1)
 		require.NoError(t, stop())
 	})
+}
+
+// lagOf reads the metric of a partition.
+func lagOf(t testing.TB, from prometheus.Gatherer, partition string) float64 {
+	families, err := from.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, m := range family.Metric {
+			for _, label := range m.Label {
+				if family.GetName() == "consent_consumer_lag_records" && label.GetName() == "partition" && label.GetValue() == partition {
+					return m.Gauge.GetValue()
+				}
+			}
+		}
+	}
+	require.Fail(t, "no lag of partition "+partition)
+	return 0
 }
 
 // syncBuffer is a buffer that a logger writes and a test reads.
