@@ -33,14 +33,14 @@ type Topics struct {
 	Partitions               int32
 }
 
-// NewTopics creates topics as deploy/topics.yaml has them but with names of their
-// own and as many partitions for the events as asked for, and publishes the seed
-// version of the policy.
+// NewTopics creates topics as deploy/topics.yaml has them, but with names of their
+// own, as many partitions for the events as asked for, and few for the others. The
+// seed version of the policy is published.
 func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
 	return Topics{
 		Events:     broker.Deployed(t, deploy.EventsTopic, partitions),
-		Parked:     broker.Deployed(t, deploy.ParkedTopic, 0),
-		Receipts:   broker.Deployed(t, deploy.ReceiptsTopic, 0),
+		Parked:     broker.Deployed(t, deploy.ParkedTopic, 2),
+		Receipts:   broker.Deployed(t, deploy.ReceiptsTopic, 1),
 		Policies:   testpolicy.NewTopic(t, broker, testpolicy.Seed(t)),
 		Partitions: int32(partitions),
 	}
