@@ -48,6 +48,7 @@ func TestTopicsAreCreatedOnceAndNeverAlteredInPlace(t *testing.T) {
 }
 
 func TestOffsetsTellTheRangeOfEveryPartition(t *testing.T) {
+	testenv.Parallel(t)
 	for _, b := range []*testenv.Broker{testenv.Kafka(t), testenv.StartKafka3(t)} {
 		topic := b.Topic(t, testenv.TopicSpec{Name: "offsets", Partitions: 7})
 		cl := writer(t, b)

@@ -108,6 +108,7 @@ func TestFencedFollowsItsLeader(t *testing.T) {
 }
 
 func TestFenceSaysWhatIsMissing(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "fenced"})
 	f := fencer(t, b)
