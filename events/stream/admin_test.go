@@ -49,7 +49,7 @@ func TestTopicsAreCreatedOnceAndNeverAlteredInPlace(t *testing.T) {
 
 func TestOffsetsTellTheRangeOfEveryPartition(t *testing.T) {
 	testenv.Parallel(t)
-	for _, b := range []*testenv.Broker{testenv.Kafka(t), testenv.StartKafka3(t)} {
+	for _, b := range []*testenv.Broker{testenv.Kafka(t), testenv.Kafka(t, testenv.WithBrokers(3))} {
 		topic := b.Topic(t, testenv.TopicSpec{Name: "offsets", Partitions: 7})
 		cl := writer(t, b)
 		write(t, cl, topic, 7, 0, 20)

@@ -70,7 +70,7 @@ func TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight(t *testing.T) {
 	testenv.Parallel(t)
 	const delivery = 3 * time.Second
 	account := accounts[0]
-	b := testenv.Kafka(t, testenv.WithUsers(account))
+	b := testenv.StartKafka(t, testenv.KafkaConfig{Users: []testenv.User{account}})
 	topic := b.Topic(t, testenv.TopicSpec{Name: "secured", Config: appendTime})
 	file := filepath.Join(t.TempDir(), "password")
 	setPassword := func(password string) { require.NoError(t, os.WriteFile(file, []byte(password), 0o600)) }

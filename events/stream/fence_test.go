@@ -93,7 +93,7 @@ func TestFencedPublishesMoreThanOneBatch(t *testing.T) {
 
 // A leader that moves is found, and nothing is doubled on the way.
 func TestFencedFollowsItsLeader(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "fenced"})
 	ctx := within(t)
 	w, err := fencer(t, b).Fence(ctx, topic, topic, 0, said("0"))

@@ -20,7 +20,7 @@ const aboutASecond = 2500 * time.Millisecond
 
 func TestReadingGoesOnAfterALeaderMoved(t *testing.T) {
 	const partitions = 3
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "moves", Partitions: partitions})
 	cl := writer(t, b)
 	l := newLedger()

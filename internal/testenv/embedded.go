@@ -41,8 +41,8 @@ func startSharedKafka() (kafkaServer, error) {
 	return startEmbeddedKafka(embedded.KafkaConfig{Brokers: 1})
 }
 
-func startOwnKafka(t testing.TB, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
-	own := embedded.KafkaConfig{DataDir: t.TempDir(), Brokers: cfg.Brokers, Users: cfg.Users}
+func startOwnKafka(dir string, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
+	own := embedded.KafkaConfig{DataDir: dir, Brokers: cfg.Brokers, Users: cfg.Users}
 	if cert != nil {
 		own.TLS = cert.server()
 	}
