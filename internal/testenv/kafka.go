@@ -21,6 +21,10 @@ import (
 // adminTimeout bounds one administrative call. A real broker on a busy two-core machine has been seen to need seconds.
 const adminTimeout = 30 * time.Second
 
+// metadataAge is how soon the tests' own clients look again where a partition is. They would wait five seconds for a topic
+// that is new.
+const metadataAge = 50 * time.Millisecond
+
 // User is a SASL account: its mechanism (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512), name and password.
 type User = embedded.KafkaUser
 
@@ -199,7 +203,7 @@ func (b *Broker) admin() (*kadm.Client, error) {
 }
 
 func (b *Broker) clientOptions() []kgo.Opt {
-	opts := []kgo.Opt{kgo.SeedBrokers(b.Addrs()...)}
+	opts := []kgo.Opt{kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(metadataAge)}
 	if tlsConfig := b.TLS(); tlsConfig != nil {
 		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
 	}

@@ -141,7 +141,7 @@ func consume(t *testing.T, b *testenv.Broker, topic string, n int) []*kgo.Record
 
 func dial(t *testing.T, b *testenv.Broker, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addrs()...))...)
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(50*time.Millisecond))...)
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	return cl
