@@ -164,10 +164,13 @@ func (f *parkedFlags) choose(ctx context.Context, d *parked.Desk, positions []st
 	return &parked.List{Topic: d.Topics.Parked, Cases: filter.Choose(cases), Strange: strange, Now: time.Now()}, nil
 }
 
-// mustChoose is for what changes something: all of it must be said.
+// mustChoose is for what changes something: all of it must be said, and means all that is open.
 func (f *parkedFlags) mustChoose(ctx context.Context, d *parked.Desk, positions []string, all bool) ([]*parked.Case, error) {
 	if !all && !f.some(positions) {
 		return nil, exit.Misused("which? Name positions as \"parked list\" shows them, choose by a flag, or say --all")
+	}
+	if all && len(f.states) == 0 {
+		f.states = []string{string(parked.Open)}
 	}
 	list, err := f.choose(ctx, d, positions)
 	if err != nil {
