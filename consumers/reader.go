@@ -303,7 +303,7 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 		Appended: events.Millis(record.Time),
 	}
 	err := r.understand(record, event)
-	if reasonOf(err) == ReasonUnknownPurpose {
+	if err != nil && reasonOf(err) == ReasonUnknownPurpose {
 		if err := r.catchUp(ctx); err != nil {
 			return 0, err
 		}
