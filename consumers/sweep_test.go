@@ -193,8 +193,8 @@ func TestWhatWasFoldedByTheEditionBeforeIsActedOnWhateverThatSaid(t *testing.T) 
 	r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: b.log}, receipts: newReceipts(c), parts: make(map[int32]*partition), memory: 100}
 	r.goBy(b.policy.Current())
 	home := events.PartitionOf(subject(t, 1).Reveal(), testPartitions)
-	p, err := r.claim(t.Context(), home)
-	require.NoError(t, err)
+	require.NoError(t, r.claim(t.Context(), home))
+	p := r.parts[home]
 	read := func() {
 		all := b.log.records[home]
 		require.NoError(t, r.read(t.Context(), &stream.Fetch{Sent: time.Now(), Batches: []stream.Batch{{
