@@ -27,6 +27,9 @@ var seedCatalogue = sync.OnceValue(Seed)
 // seedRules know the seed's purposes and cover nothing.
 var seedRules = sync.OnceValue(func() *events.Rules {
 	r, err := unite(nil)
+	if err == nil {
+		r, err = r.InForce(seedCatalogue().ruleList(), nil)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("policy: embedded catalogue: %v", err))
 	}
