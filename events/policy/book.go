@@ -28,6 +28,7 @@ var (
 type Book struct {
 	pages    []page // in order of publication
 	rules    *events.Rules
+	served   map[string]events.PurposeSet // by service; see [Book.Serves]
 	revision string
 	from     *Book // before the last version arrived
 }
@@ -77,7 +78,7 @@ func (b *Book) With(c *Catalogue) (*Book, error) {
 	if rules, err = rules.InForce(seedCatalogue().ruleList(), nil); err != nil {
 		return b, fmt.Errorf("%s: %w", c, err)
 	}
-	return &Book{pages: pages, rules: rules, revision: revisionOf(pages), from: b}, nil
+	return &Book{pages: pages, rules: rules, served: serving(pages), revision: revisionOf(pages), from: b}, nil
 }
 
 func (b *Book) all() []page {
