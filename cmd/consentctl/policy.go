@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -36,13 +35,6 @@ func faultsOf(file string, all policy.Faults) []fault {
 		out[i] = fault{file, f.Field, f.Cause.Error()}
 	}
 	return out
-}
-
-// warn prints what may be meant, and seldom is.
-func warn(w io.Writer, all []fault) {
-	for _, f := range all {
-		fmt.Fprintf(w, "warning: %s\n", f)
-	}
 }
 
 // readCatalogue reads a file. What is wrong with its content comes back as

@@ -92,7 +92,7 @@ func diff(oldFile, newFile string) (diffReport, *policy.Book, error) {
 	}
 	return diffReport{
 		Policy: old.Policy, Old: old.Version, New: next.Version, Changes: policy.Diff(old, next), AskAgain: again,
-		Warnings: faultsOf(newFile, policy.Warnings(first, next)),
+		Warnings: warnings(newFile, first, next),
 	}, book, nil
 }
 

@@ -63,7 +63,7 @@ func lint(files []string) (lintReport, error) {
 		}
 		if c != nil {
 			faults = policy.Lint(book, c)
-			report.Warnings = append(report.Warnings, faultsOf(file, policy.Warnings(book, c))...)
+			report.Warnings = append(report.Warnings, warnings(file, book, c)...)
 			book, _ = book.With(c) // what it refuses is among the faults
 		}
 		if len(faults) == 0 {

@@ -106,7 +106,7 @@ func (s *session) planPublication(ctx context.Context, file string) (*publishRep
 	if last := newest(book); last != nil {
 		report.Changes = policy.Diff(last, c)
 	}
-	report.Warnings = faultsOf(file, policy.Warnings(book, c))
+	report.Warnings = warnings(file, book, c)
 	report.State = statePlanned
 	return report, c, nil
 }

@@ -85,6 +85,17 @@ func TestAPurposeThatLeavesConsentIsWarnedOf(t *testing.T) {
 	require.Contains(t, out, ": purposes[promotion].basis: law, and was consent in version 2026-11: from 2027-01-01 on nobody is asked")
 }
 
+func TestAPurposeThatNobodyActsOnIsWarnedOf(t *testing.T) {
+	file := firstVersion(t, "services: [targeting]", "services: [targeting, postmen]")
+	code, out, _ := ctl(t, "policy", "lint", file)
+	require.Equal(t, exit.OK, code)
+	require.Contains(t, out, "\nwarning: "+file+": purposes[personalisation].services: no service is called postmen")
+	file = firstVersion(t, "services: [marketing]", "services: [affiliate]")
+	_, out, _ = ctl(t, "policy", "lint", file)
+	require.Contains(t, out, ": purposes[promotion].services: affiliate hands nothing to partners for it")
+	require.NotContains(t, out, "purposes[cross-border].services")
+}
+
 // log is the topics of one test.
 type log struct {
 	*session

@@ -115,6 +115,15 @@ func TestWhatOneVersionLetsPeopleStopNoOtherLetsAnybodyRefuse(t *testing.T) {
 	require.Equal(t, events.ReasonNotRefusable, out.Reason)
 }
 
+func TestTheMostCarefulVersionSaysHowFarClocksAreTrusted(t *testing.T) {
+	version := func(name, published string, uncertainty events.Millis) *Catalogue {
+		return draft{name, published, "", func(c *Catalogue) { c.Uncertainty = uncertainty }}.build(t)
+	}
+	one, two, three := version("1", "2026-11-01", 900), version("2", "2026-11-02", 100), version("3", "2026-11-03", 5)
+	require.EqualValues(t, 900, bookOf(t, three, one, two).RulesAt(utc(t, "2026-12-01T00:00:00Z")).Uncertainty())
+	require.EqualValues(t, Seed().Uncertainty, bookOf(t, two, three).Rules().Uncertainty(), "nor less than by the seed")
+}
+
 // person is what somebody decided, as this test understands it: the policy has no
 // part in that.
 type person struct {
