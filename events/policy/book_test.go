@@ -171,8 +171,10 @@ func TestEmptyBookSaysNo(t *testing.T) {
 }
 
 // editions draws versions of one policy that differ in all that a book looks at.
-func editions(t *rapid.T) []*Catalogue {
-	n := rapid.IntRange(1, 5).Draw(t, "versions")
+func editions(t *rapid.T) []*Catalogue { return editionsUpTo(t, 5) }
+
+func editionsUpTo(t *rapid.T, most int) []*Catalogue {
+	n := rapid.IntRange(1, most).Draw(t, "versions")
 	var all []*Catalogue
 	for i := range n {
 		first := day(t, "2026-11-01").Add(rapid.IntRange(0, 3).Draw(t, "published"))
@@ -221,6 +223,8 @@ func TestConsentNeverCoversMoreThanWasConsentedTo(t *testing.T) {
 				if b.Covers(at, given.Version, p.Name) {
 					require.True(t, inForce)
 					require.False(t, Widens(given, now, p.Name))
+					asked, _ := now.Purpose(p.Name)
+					require.False(t, asked.Basis == events.Consent && p.Basis != events.Consent, "nobody was asked")
 				}
 			}
 			require.False(t, !inForce && b.Covered(at, given.Version) != 0)
