@@ -134,7 +134,7 @@ func (r *reader) run(ctx context.Context) error {
 		behind := r.behind()
 		select {
 		case <-r.ready(behind):
-			r.seal(r.due, r.edition, behind)
+			r.seal(r.dueBy(r.edition), r.edition, behind)
 		case d := <-in:
 			err := r.read(ctx, d.Fetch)
 			d.done()

@@ -45,7 +45,7 @@ var table = []place{
 	// The two arms meet in the cache and nowhere else.
 	{pkg: "guard/...", ours: []string{"events", "events/policy", "internal/cache"}, libs: []string{goRedis}},
 	{pkg: "consumers", ours: []string{"events", "events/policy", "events/stream", "events/cloudevent", "internal/cache", "consumers/internal"}},
-	{pkg: "consumers/internal/...", ours: []string{"events", "internal/cache", "consumers"}, libs: []string{goRedis}},
+	{pkg: "consumers/internal/...", ours: []string{"events", "events/policy", "internal/cache", "consumers"}, libs: []string{goRedis}},
 	// The role that publishes what the policy's calendar asks for.
 	{
 		pkg:  "consumers/policy",
