@@ -30,8 +30,8 @@ test: ## all tests, on Kafka and Redis inside the process
 	go test $(PKG)
 
 .PHONY: test-race
-test-race: ## the same with the race detector, in random order; the runbook's waits are no matter for it
-	go test -race -shuffle=on -skip '^TestRunbook$$' $(PKG)
+test-race: ## the same with the race detector, in random order
+	go test -race -shuffle=on $(PKG)
 
 .PHONY: test-real
 test-real: ## all tests on Apache Kafka 4.3.1 and redis-server

@@ -14,7 +14,7 @@ import (
 // Service is what the engine has to know of a service.
 type Service struct {
 	Name        string           // of the consumer group and the key space: "marketing"
-	Purposes    []events.Purpose // the cache answers for these; an action follows when one of them stops or comes back
+	Purposes    []events.Purpose // an action follows when one of these, or one that the policy names the service for, stops or comes back
 	EveryChange bool             // an action follows every change of a state, whatever it is about, and every claim, maybe without turns
 	Action      Action
 }
@@ -37,6 +37,16 @@ type Slot struct {
 	// Epoch is that of the owner that acts, as it stood in the partition's pos when
 	// the turns were taken. An action whose effects are elsewhere compares them.
 	Epoch int64
+	// Serves is what the service acts on by the edition of the policy that the turns
+	// were judged by. Nil where nobody acts.
+	Serves *Serving
+}
+
+// Serving is what a service acts on: its own purposes and those that a version of
+// the policy names it for, in the order of their codes.
+type Serving struct {
+	Purposes []events.Purpose
+	Codes    []events.Code
 }
 
 // Turn is a subject whose standing changed, or whose state did.

@@ -149,7 +149,7 @@ func (a *actor) act(ctx context.Context, p *partition, epoch int64, due func() (
 	}
 	if len(turns) > 0 || a.cfg.Service.EveryChange {
 		slot := a.cfg.Slots(partition)
-		slot.Epoch = epoch
+		slot.Epoch, slot.Serves = epoch, a.servingBy(p.acting)
 		if err := a.cfg.Service.Action.Act(ctx, slot, turns); err != nil {
 			a.metrics.actFailed()
 			return 0, fmt.Errorf("act on %d subjects of partition %d: %w", len(turns), partition, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -158,13 +159,14 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 		}
 		readers[i].goBy(c.cfg.Policy.Current())
 	}
+	if err := claim(ctx, readers[:], s.Partitions()); err != nil {
+		return err
+	}
 	start := make(map[int32]int64)
-	for _, id := range s.Partitions() {
-		p, err := readers[laneOf(id)].claim(ctx, id)
-		if err != nil {
-			return err
+	for _, r := range readers {
+		for id, p := range r.parts {
+			parts[id], start[id] = p, p.next
 		}
-		parts[id], start[id] = p, p.next
 	}
 	if err := s.Start(start); err != nil {
 		return err
@@ -188,6 +190,16 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 		return nil
 	}
 	return err
+}
+
+// claim has every lane claim its partitions, at the same time.
+func claim(ctx context.Context, readers []*reader, partitions []int32) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for lane, r := range readers {
+		mine := slices.DeleteFunc(slices.Clone(partitions), func(id int32) bool { return laneOf(id) != lane })
+		group.Go(func() error { return r.claim(ctx, mine...) })
+	}
+	return group.Wait()
 }
 
 // insist calls f until it succeeds, the error is one that only the caller can

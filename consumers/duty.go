@@ -13,8 +13,9 @@ const (
 	// DESIGN P1's X. The guard denies there as stale, and every desk takes every
 	// subject for doubtful, so that deciding first harms nobody.
 	actWithin = 5 * time.Second
-	// actEnough turns are acted on though they are younger: it bounds the outbox.
-	actEnough = 1 << 18
+	// actEnough turns are acted on though they are younger: it bounds the outbox, at
+	// some 50 MB, and leaves room in maxTurns for what comes meanwhile.
+	actEnough = 3 << 17
 	// maxTurns bounds the turns in memory, some 250 bytes each with their states.
 	// Beyond, the outbox keeps them, and they are read from there.
 	maxTurns = 1 << 19

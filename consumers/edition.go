@@ -3,6 +3,7 @@ package consumers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kelisim/kelisim/events/policy"
@@ -25,6 +26,20 @@ type Policy interface {
 
 // goBy makes an edition the one that the reader folds by.
 func (r *reader) goBy(e *policy.Edition) { r.edition, r.decoder = e, r.cfg.Decoder(e.Rules) }
+
+// dueBy returns which changes an action follows by an edition: of what the service
+// has as its own, and of what the policy names it for.
+func (c *Consumer) dueBy(e *policy.Edition) trigger {
+	due := c.due
+	due.serves |= e.Book.Serves(c.cfg.Service.Name)
+	return due
+}
+
+// servingBy returns what dueBy does, for the action.
+func (c *Consumer) servingBy(e *policy.Edition) *Serving {
+	serves := c.dueBy(e).serves
+	return &Serving{Purposes: e.Rules.Names(serves), Codes: slices.Collect(serves.Codes())}
+}
 
 // turn goes by the current edition from now on. Every partition of the lane
 // announces it with its next part, in which everything is acted on that was folded

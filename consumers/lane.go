@@ -12,6 +12,7 @@ const lanes = 2
 type lane struct {
 	fetches chan delivery // from the poller to the reader
 	window  window        // the reader's
+	before  int           // windows that were sealed before it
 	idle    chan struct{} // from the writer: it can take a window
 	sealed  chan []batch  // to it
 	again   chan lost     // from it: partitions to read again
@@ -32,7 +33,7 @@ func newLane() *lane {
 
 // ready returns the writer's offer to take a window, if there is one to give.
 func (l *lane) ready(behind int64) <-chan struct{} {
-	if l.window.empty() || !l.window.ripe(behind) {
+	if l.window.empty() || !l.window.ripe(behind, l.before) {
 		return nil
 	}
 	return l.idle
@@ -43,4 +44,5 @@ func (l *lane) ready(behind int64) <-chan struct{} {
 func (l *lane) seal(due trigger, by *policy.Edition, behind int64) {
 	l.sealed <- l.window.close(due, by, behind >= farBehind)
 	l.window = window{}
+	l.before++
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
@@ -49,20 +51,35 @@ type lost struct {
 	cause     error
 }
 
-// claim takes a partition over. It is to be read from where the cache stands: the
-// group's offset in Kafka is only a hint.
-func (r *reader) claim(ctx context.Context, id int32) (*partition, error) {
-	p := &partition{id: id, lag: r.metrics.lagOf(id)}
-	if err := r.take(ctx, p, false); err != nil {
-		return nil, err
+// claimsAtOnce is how many partitions a lane claims at the same time: each claim is
+// a few round trips, during which the partition stands still for everybody.
+const claimsAtOnce = 8
+
+// claim takes the lane's partitions over. Each is to be read from where the cache
+// stands: the group's offset in Kafka is only a hint.
+func (r *reader) claim(ctx context.Context, ids ...int32) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(claimsAtOnce)
+	for _, id := range ids {
+		p := &partition{id: id, lag: r.metrics.lagOf(id)}
+		r.parts[id] = p
+		group.Go(func() error { return r.take(ctx, p, false) })
 	}
-	r.parts[id] = p
-	return p, nil
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r.announce(r.parts[id])
+	}
+	return nil
 }
 
+// announce has the partition's next part say by which edition of the policy it goes.
+func (r *reader) announce(p *partition) { r.window.of(p).turned = true }
+
 // take claims one partition in the cache. Where the cache knows nothing, or not
-// all, it is built from the beginning of the log. Its first part announces the
-// edition of the policy.
+// all, it is built from the beginning of the log. It touches nothing of the reader
+// that other partitions share.
 func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 	err := r.insist(ctx, "claim", func() error {
 		mark, err := r.cfg.Store.Claim(ctx, p.id)
@@ -100,7 +117,6 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 	if p.vacant {
 		p.even.Store(&even{p.epoch.Load(), r.edition})
 	}
-	r.window.of(p).turned = true
 	return nil
 }
 
@@ -118,7 +134,7 @@ func (r *reader) run(ctx context.Context) error {
 		behind := r.behind()
 		select {
 		case <-r.ready(behind):
-			r.seal(r.due, r.edition, behind)
+			r.seal(r.dueBy(r.edition), r.edition, behind)
 		case d := <-in:
 			err := r.read(ctx, d.Fetch)
 			d.done()
@@ -298,7 +314,7 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 		Appended: events.Millis(record.Time),
 	}
 	err := r.understand(record, event)
-	if reasonOf(err) == ReasonUnknownPurpose {
+	if err != nil && reasonOf(err) == ReasonUnknownPurpose {
 		if err := r.catchUp(ctx); err != nil {
 			return 0, err
 		}
@@ -366,6 +382,7 @@ func (r *reader) reread(ctx context.Context, l lost) error {
 	if err := r.take(ctx, p, errors.Is(l.cause, cache.ErrDamaged)); err != nil {
 		return err
 	}
+	r.announce(p)
 	return r.session.Seek(p.id, p.next)
 }
 

@@ -35,8 +35,7 @@ func BenchmarkRead(b *testing.B) {
 				r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: bed.log}, receipts: newReceipts(c), parts: make(map[int32]*partition), memory: 1 << 20}
 				r.goBy(c.cfg.Policy.Current())
 				for p := range int32(testPartitions) {
-					_, err := r.claim(context.Background(), p)
-					require.NoError(b, err)
+					require.NoError(b, r.claim(context.Background(), p))
 				}
 				began := used()
 				for _, f := range fetches {
@@ -54,6 +53,27 @@ func BenchmarkRead(b *testing.B) {
 			}
 			b.ReportMetric(float64(best.Nanoseconds())/n, "ns/event")
 		})
+	}
+}
+
+// In the hot path garbage would cost more than the decoding.
+func TestReaderDecodesWithoutGarbage(t *testing.T) {
+	b := newBed(t)
+	b.cfg.Decoder = func(r *events.Rules) Decoder { return cloudevent.Decoder{Rules: r} }
+	c, err := New(b.cfg)
+	require.NoError(t, err)
+	r := &reader{Consumer: c, lane: newLane(), session: &fakeSession{log: b.log}, receipts: newReceipts(c), parts: make(map[int32]*partition), memory: 100}
+	r.goBy(c.cfg.Policy.Current())
+	require.NoError(t, r.claim(t.Context(), 0, 1, 2))
+	for _, batch := range b.fetches(t, 30, 1, 30)[0].Batches {
+		for i := range batch.Records {
+			var event events.Event
+			require.Zero(t, testing.AllocsPerRun(10, func() {
+				if tag, err := r.decode(t.Context(), r.parts[batch.Partition], &batch.Records[i], &event); tag == 0 || err != nil {
+					t.Fatal(tag, err)
+				}
+			}))
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func (a *actor) turn(ctx context.Context, p *partition, d *duty) error {
 			s = nil
 		case note.Open && note.Mark == s.mark:
 			s.bucket = note.Bucket
-		case !note.Open:
+		case !note.Open && d.edition.Book.Joined(note.Mark, a.cfg.Service.Name) == 0: // else nobody was acted on for what joined
 			s.before, _ = d.edition.Book.Earlier(note.Mark)
 		}
 		if s != nil {
@@ -104,7 +104,7 @@ func (a *actor) toSweep() *partition {
 // step puts everybody in some buckets whom the change concerns into the outbox,
 // and empties it.
 func (a *actor) step(ctx context.Context, p *partition) error {
-	s := p.sweep
+	s, serves := p.sweep, a.dueBy(p.acting).serves
 	more, found := false, 0
 	err := a.owning(ctx, p, "sweep", func(epoch int64) error {
 		states, behind, err := a.cfg.Store.States(ctx, p.id, s.bucket, sweepBuckets)
@@ -114,7 +114,7 @@ func (a *actor) step(ctx context.Context, p *partition) error {
 		more = behind
 		var owed []cache.Kept
 		for _, st := range states {
-			if s.concerns(a.due.serves, p.acting.Rules, st.State) {
+			if s.concerns(serves, p.acting.Rules, st.State) {
 				owed = append(owed, st)
 			}
 		}

@@ -70,10 +70,16 @@ func (w *window) full() bool { return w.states >= wideStates || w.events >= wide
 
 // ripe says whether a window that was kept open to catch up should go now: also
 // when it covers as much of the log as is left, so that windows shrink towards
-// the end, and little is left to write when nothing is left to fold.
-func (w *window) ripe(behind int64) bool {
-	return behind < farBehind || w.full() || int64(w.events) >= behind || time.Since(w.since) >= wideAge
+// the end, and little is left to write when nothing is left to fold. The first
+// ones of a lane are narrow, for until then the cache has nothing to do.
+func (w *window) ripe(behind int64, before int) bool {
+	return behind < farBehind || w.full() || int64(w.events) >= behind || time.Since(w.since) >= wideAge ||
+		w.once() && w.states>>min(before, wideAfter) >= firstStates
 }
+
+// once says that hardly any subject repeats in the window: folding more of the log
+// into it would spare no write.
+func (w *window) once() bool { return 8*w.states >= 7*w.events }
 
 // forget drops the share of a partition that is to be read again.
 func (w *window) forget(p *partition) {
@@ -156,10 +162,17 @@ const (
 	// are kept open to fold more of the log into one write: some 20 ms of work,
 	// less than anyone who is that far behind could notice.
 	farBehind = 10_000
-	// wideStates bounds a window's memory: 65,536 states are about 30 MB, with the
-	// copies that are being written and their scripts, in each lane. Twice as many
-	// cost Redis hardly less (docs/decisions/0003).
-	wideStates = 1 << 16
+	// wideStates bounds a window's memory: 131,072 states are about 60 MB, with the
+	// copies that are being written and their scripts, in each lane. Half as many
+	// make no difference to a million events; of three million of 300,000 subjects
+	// they would have 0.77 states written for each event instead of 0.49.
+	wideStates = 1 << 17
+	// firstStates is how wide the first window of a lane is where hardly any subject
+	// repeats; each is twice as wide as the one before, wideAfter times. Redis then
+	// begins after some 10 ms of folding, and has about as much to write as there is
+	// folded meanwhile.
+	firstStates = 1 << 13
+	wideAfter   = 4
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a

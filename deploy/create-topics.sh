@@ -41,8 +41,10 @@ create consent.state.v1 12 3 2 \
   --config unclean.leader.election.enable=false
 
 create consent.policies.v1 1 3 2 \
-  --config cleanup.policy=compact \
+  --config cleanup.policy=delete \
   --config message.timestamp.type=LogAppendTime \
+  --config retention.bytes=-1 \
+  --config retention.ms=-1 \
   --config unclean.leader.election.enable=false
 
 create consent.receipts.v1 3 3 2 \

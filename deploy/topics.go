@@ -139,7 +139,8 @@ func (t Topic) validate() error {
 	case StateTopic:
 		errs = append(errs, t.want("cleanup.policy", "compact"))
 	case PoliciesTopic:
-		errs = append(errs, t.want("cleanup.policy", "compact"), check(t.Partitions == 1, "%s: one partition", t.Name))
+		errs = append(errs, t.want("cleanup.policy", "delete"), t.want("retention.ms", "-1"), t.want("retention.bytes", "-1"),
+			check(t.Partitions == 1, "%s: one partition", t.Name))
 	default:
 		errs = append(errs, fmt.Errorf("%s: unknown topic", t.Name))
 	}

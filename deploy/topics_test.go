@@ -105,6 +105,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"events by the producers' clocks", "LogAppendTime", "CreateTime", "consent.events.v1: message.timestamp.type"},
 		{"compacted events", "cleanup.policy: delete", "cleanup.policy: compact", "consent.events.v1: cleanup.policy"},
 		{"state that is deleted by age", "cleanup.policy: compact", "cleanup.policy: delete", "consent.state.v1: cleanup.policy"},
+		{"policies that are compacted", "cleanup.policy: delete\n      retention.ms: -1", "cleanup.policy: compact\n      retention.ms: -1", "consent.policies.v1: cleanup.policy"},
+		{"policies that are forgotten", "retention.ms: -1", "retention.ms: 315619200000", "consent.policies.v1: retention.ms"},
 		{"policies in no one order", "partitions: 1\n", "partitions: 2\n", "consent.policies.v1: one partition"},
 		{"a leader that lacks withdrawals", "election.enable: false", "election.enable: true", "unclean.leader.election.enable"},
 	} {

@@ -68,7 +68,7 @@ func (r *Rules) Erasure(s State) (e Erasure) {
 // Frozen says whether a block is in force over any purpose: then the subject must
 // not be erased either.
 func (r *Rules) Frozen(s State) (frozen bool) {
-	r.look(s, func(l *ledger) { frozen = l.blocks(r.all) != 0 })
+	r.look(s, func(l *ledger) { frozen = l.isBlocked() })
 	return frozen
 }
 
@@ -84,7 +84,7 @@ func (r *Rules) Reviews(s State) (all []Review) {
 	r.look(s, func(l *ledger) {
 		for i := range l.gates {
 			g := &l.gates[i]
-			if g.key < blockGate && r.onConsent.Has(Code(g.key)) && g.review != 0 && g.isOpen() {
+			if g.key < blockGate && r.onConsent.Has(Code(g.key)) && g.review != 0 && r.stands(g) {
 				all = append(all, Review{r.byCode[g.key].Purpose, g.review})
 			}
 		}

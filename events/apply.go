@@ -76,7 +76,11 @@ func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 	return b.state(), out
 }
 
-// fold applies e to the open ledger and says whether anything changed.
+// fold applies e to the open ledger and says whether anything changed. What a
+// purpose rests on today has no say: a withdrawal told while the policy calls a
+// purpose law is there when a later version asks for consent again. A request for a
+// purely optional purpose is kept as one too; nobody can refuse it, so it is the
+// withdrawal.
 func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 	if !e.Method.mayCause(e.Type) {
 		return Outcome{Verdict: Park, Reason: ReasonTrust, Aside: true}, false
@@ -92,15 +96,17 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 	var total effect
 	switch e.Type {
 	case Granted:
-		for c := range (e.Purposes & r.onConsent).Codes() {
+		for c := range e.Purposes.Codes() {
 			total = max(total, l.open(consentGate+gateKey(c), d, r.uncertainty))
 		}
 	case Withdrawn:
-		for c := range (e.Purposes & r.onConsent).Codes() {
+		for c := range e.Purposes.Codes() {
 			total = max(total, l.use(consentGate+gateKey(c)).close(d, &l.past, r.uncertainty))
 		}
 	case WithdrawalRequested:
-		total = r.request(l, e, d)
+		for c := range e.Purposes.Codes() {
+			total = max(total, l.use(consentGate+gateKey(c)).request(d, &l.past, r.uncertainty))
+		}
 	case WithdrawalRefused:
 		if e.Purposes&^r.refusable != 0 {
 			return Outcome{Verdict: Park, Reason: ReasonNotRefusable, Aside: true}, false
@@ -122,27 +128,13 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 	case PolicyAccepted:
 		total = l.accept(d, e.Method.isExplicit(), r.uncertainty)
 	case SubjectErased:
-		if l.blocks(r.all) != 0 && !l.erasedBy(d.ID) {
+		if l.isBlocked() && !l.erasedBy(d.ID) {
 			return Outcome{Verdict: Park, Reason: ReasonFrozen}, false
 		}
 		total = l.erase(d, r.uncertainty)
 	}
 	out.Verdict = [...]Verdict{none: NoEffect, duplicate: Duplicate, superseded: Superseded, barred: Superseded, applied: Applied}[total]
 	return out, total >= barred
-}
-
-// request restricts refusable purposes until the request is decided. For purely
-// optional ones nobody can refuse, so the request is the withdrawal.
-func (r *Rules) request(l *ledger, e *Event, d Decision) (total effect) {
-	for c := range (e.Purposes & r.onConsent).Codes() {
-		g := l.use(consentGate + gateKey(c))
-		if r.refusable.Has(c) {
-			total = max(total, g.request(d, &l.past, r.uncertainty))
-		} else {
-			total = max(total, g.close(d, &l.past, r.uncertainty))
-		}
-	}
-	return total
 }
 
 // block lays a block over the named purposes, or over all, and lifts it. Lifting

@@ -22,8 +22,9 @@ func policyRefOf(v PolicyVersion) policyRef {
 // Two versions whose names have one hash are an error.
 func (r *Rules) Covering(covered map[PolicyVersion]PurposeSet) (*Rules, error) {
 	out := &Rules{
-		byCode: r.byCode, byName: r.byName, all: r.all, onConsent: r.onConsent, onContract: r.onContract,
-		refusable: r.refusable, uncertainty: r.uncertainty, covered: make(map[policyRef]PurposeSet, len(covered)),
+		byName: r.byName, all: r.all, refusable: r.refusable, uncertainty: r.uncertainty,
+		byCode: r.byCode, asked: r.asked, onConsent: r.onConsent, onContract: r.onContract,
+		covered: make(map[policyRef]PurposeSet, len(covered)),
 	}
 	for v, set := range covered {
 		ref := policyRefOf(v)
@@ -43,10 +44,24 @@ func (r *Rules) covers(l *ledger, c Code, granted *Decision) (bool, Reason) {
 	switch {
 	case !known:
 		return false, PolicyUnknown
-	case under.Has(c) || !l.explicit.isZero() && r.covered[l.explicit.Policy].Has(c):
+	case under.Has(c) || r.covered[l.explicit.Policy].Has(c) && l.explicit.follows(granted, r.uncertainty):
 		return true, ByGrant
 	}
 	return false, PolicyOutdated
+}
+
+// follows says whether an acceptance came after a grant, so that it can widen it.
+// Two keys, as for every permission: who accepted a version and grants under an
+// older one afterwards has consented to the older one. After the log was laid out
+// anew the places of both are gone, and their times alone are left.
+func (d *Decision) follows(granted *Decision, uncertainty Millis) bool {
+	switch {
+	case d.isZero() || d.Offset <= granted.Offset && granted.Offset != beforeAll:
+		return false
+	case d.Source == granted.Source:
+		return d.Decided > granted.Decided
+	}
+	return d.grantTime() > granted.stopTime()+uncertainty
 }
 
 // coversGate is covers for the purpose of a gate.

@@ -46,6 +46,44 @@ func TestAWiderPolicyDeniesUntilAcceptedInSoManyWords(t *testing.T) {
 	require.True(t, two.Decide(granted, "promotion").Allowed)
 }
 
+// Who accepted the wide version, and consents to the narrow one afterwards, has
+// consented to the narrow one.
+func TestAnAcceptanceWidensOnlyGrantsBeforeIt(t *testing.T) {
+	_, two := widened(t)
+	accept := func(source string, offset int64, decided Millis) *Event {
+		return under("2", told(PolicyAccepted, source, "a", 0, offset, decided, decided+1))
+	}
+	grant := func(offset int64, decided, appended Millis) *Event {
+		return under("1", told(Granted, "web", "g", promotion, offset, decided, appended))
+	}
+	withdrawal := told(Withdrawn, "web", "w", promotion, 1, 9_000, 9_001)
+	for name, c := range map[string]struct {
+		life []*Event
+		want Reason
+	}{
+		"accepted, withdrawn, granted under the old one":     {[]*Event{accept("web", 0, 1_000), withdrawal, grant(2, 19_000, 19_001)}, PolicyOutdated},
+		"accepted, granted under the old one":                {[]*Event{accept("web", 0, 1_000), grant(1, 9_000, 9_001)}, PolicyOutdated},
+		"granted, accepted":                                  {[]*Event{grant(0, 1_000, 1_001), accept("web", 1, 9_000)}, ByGrant},
+		"granted, accepted elsewhere":                        {[]*Event{grant(0, 1_000, 1_001), accept("desk", 1, 9_000)}, ByGrant},
+		"granted, accepted elsewhere within the uncertainty": {[]*Event{grant(0, 1_000, 1_001), accept("desk", 1, 1_400)}, PolicyOutdated},
+		"granted by a clock that is behind, after accepting": {[]*Event{accept("desk", 0, 9_000), grant(1, 1_000, 19_001)}, PolicyOutdated},
+		"granted, and delayed behind the acceptance":         {[]*Event{accept("web", 0, 9_000), grant(1, 1_000, 19_001)}, PolicyOutdated},
+		"granted anew under the old one":                     {[]*Event{grant(0, 1_000, 1_001), accept("web", 1, 9_000), under("1", told(Granted, "web", "g2", promotion, 2, 19_000, 19_001))}, PolicyOutdated},
+		"granted anew under the new one":                     {[]*Event{accept("web", 0, 1_000), under("2", told(Granted, "web", "g2", promotion, 1, 9_000, 9_001))}, ByGrant},
+	} {
+		s, _ := fold(two, State{}, c.life...)
+		require.Equal(t, c.want, two.Decide(s, "promotion").Reason, name)
+		require.Equal(t, c.want == ByGrant, two.Standing(s).Allowed.Has(4), name)
+	}
+	t.Run("and goes on to when the log is laid out anew", func(t *testing.T) {
+		s, _ := fold(two, State{}, grant(0, 1_000, 1_001), accept("web", 1, 9_000))
+		next := told(Granted, "web", "n", SetOf(11), 0, 19_000, 19_001)
+		next.Logged.Position = Position{Generation: 2}
+		s, _ = two.Apply(s, next)
+		require.True(t, two.Decide(s, "promotion").Allowed)
+	})
+}
+
 func TestAGrantUnderAnUnknownVersionIsKeptAndDenies(t *testing.T) {
 	one, two := widened(t)
 	s, out := one.Apply(State{}, under("2", told(Granted, "web", "g", promotion, 0, 1_000, 1_001)))

@@ -1,5 +1,7 @@
 package events
 
+import "slices"
+
 // Reason says why an answer is as it is. The zero Reason is none, and denies.
 type Reason uint8
 
@@ -10,7 +12,7 @@ const (
 	ByContract            // the agreement lives
 	ByLaw                 // the law asks for it (clauses 2.7, 2.8)
 	UnknownSubject        // never heard of
-	UnknownPurpose        // not in the catalogue
+	UnknownPurpose        // not in the catalogue of the version in force
 	NeverGranted          // known, but nobody asked for this purpose
 	ByWithdrawal          // the person withdrew
 	ByRequest             // a withdrawal request is open
@@ -74,6 +76,9 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 	if g := l.blocking(c); g != nil {
 		return answer(ByBlock, g.closed)
 	}
+	if !r.asked.Has(c) {
+		return answer(UnknownPurpose, Decision{})
+	}
 	key, never, over, open := consentGate+gateKey(c), NeverGranted, ByWithdrawal, ByGrant
 	switch rule.Basis {
 	case Law:
@@ -89,13 +94,17 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 	}
 	g := l.find(key)
 	switch {
+	case g != nil && g.isOpen() && !r.stands(g):
+		return answer(over, Decision{})
 	case g != nil && g.isOpen() && open == ByGrant:
 		_, why := r.covers(l, c, &g.opened)
 		return answer(why, g.opened)
 	case g != nil && g.isOpen():
 		return answer(open, g.opened)
-	case g != nil && len(g.pending) > 0:
+	case g != nil && len(g.pending) > 0 && rule.Withdrawable == Refusable:
 		return answer(ByRequest, g.pending[0])
+	case g != nil && len(g.pending) > 0:
+		return answer(over, g.pending[0])
 	case g != nil && !g.closed.isZero():
 		return answer(over, g.closed)
 	}
@@ -108,7 +117,7 @@ func (r *Rules) decide(l *ledger, c Code) Answer {
 // Standing is where a subject stands for all purposes at once.
 type Standing struct {
 	Allowed PurposeSet
-	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, suspended, ended or erased; or granted under a policy that covers it no longer
+	Stopped PurposeSet // closed by a decision: withdrawn, requested, blocked, suspended, ended or erased; or granted under a policy that covers it no longer; or the policy in force lacks the purpose
 }
 
 // Standing returns where the subject stands.
@@ -153,13 +162,14 @@ func (r *Rules) standing(l *ledger) Standing {
 			continue
 		}
 		decided |= covers
-		if g.isOpen() && (g.key == agreementGate || r.coversGate(l, g)) {
+		if r.stands(g) && (g.key == agreementGate || r.coversGate(l, g)) {
 			out.Allowed |= covers
 		} else {
 			out.Stopped |= covers
 		}
 	}
-	return Standing{Allowed: out.Allowed &^ blocked, Stopped: out.Stopped | blocked}
+	lacking := out.Allowed &^ r.asked
+	return Standing{Allowed: out.Allowed &^ lacking &^ blocked, Stopped: out.Stopped | lacking | blocked}
 }
 
 // blocking returns the block in force over a purpose, or nil.
@@ -182,12 +192,16 @@ func (l *ledger) suspending() *gate {
 	return g
 }
 
-// blocks returns the purposes of the set that a block in force covers.
-func (l *ledger) blocks(all PurposeSet) (blocked PurposeSet) {
-	for c := range all.Codes() {
-		if l.blocking(c) != nil {
-			blocked |= SetOf(c)
-		}
-	}
-	return blocked
+// isBlocked says whether any block is in force.
+func (l *ledger) isBlocked() bool {
+	return slices.ContainsFunc(l.gates, func(g gate) bool {
+		return blockGate <= g.key && g.key <= blockAllGate && !g.isOpen()
+	})
+}
+
+// stands says whether the gate is open by the policy in force. A purpose that goes
+// on because a request was refused is open only while requests for it can be
+// refused: where they cannot, the request was the withdrawal.
+func (r *Rules) stands(g *gate) bool {
+	return g.isOpen() && (g.key >= blockGate || g.review == 0 || r.byCode[g.key].Withdrawable == Refusable)
 }

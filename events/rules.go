@@ -42,16 +42,21 @@ type Rule struct {
 }
 
 // Rules is the rule set: the purposes, as data, and the clock uncertainty. It is
-// immutable. Two folds agree only if their rules do.
+// immutable. It has two halves: what the fold goes by, which is of every version of
+// the policy at once, and what answers go by, which is of the version in force.
+// Two folds agree if the first halves do.
 type Rules struct {
-	byCode      [MaxPurposes]Rule
 	byName      map[Purpose]Code
-	all         PurposeSet
-	onConsent   PurposeSet // stopped by a withdrawal
-	onContract  PurposeSet // open while the agreement lives
+	all         PurposeSet // that any version knows
 	refusable   PurposeSet // a request for them can be refused
 	uncertainty Millis
-	covered     map[policyRef]PurposeSet // by consent under a published policy version; see [Rules.Covering]
+
+	byCode     [MaxPurposes]Rule // as the version in force has them
+	asked      PurposeSet        // that the version in force has
+	onConsent  PurposeSet        // stopped by a withdrawal
+	onContract PurposeSet        // open while the agreement lives
+
+	covered map[policyRef]PurposeSet // by consent under a published policy version; see [Rules.Covering]
 
 	benches sync.Pool // of *bench: room to fold in, see workbench.go
 }
@@ -123,32 +128,63 @@ func (r *Rules) add(rule Rule) error {
 	case rule.Basis == Consent && rule.Withdrawable == No:
 		return errors.New("rests on consent, so it must be withdrawable (GDPR Art. 7(3), clause 2.6)")
 	}
-	r.byCode[rule.Code], r.byName[rule.Purpose] = rule, rule.Code
+	r.byName[rule.Purpose] = rule.Code
 	r.all |= SetOf(rule.Code)
-	switch rule.Basis {
-	case Consent:
-		r.onConsent |= SetOf(rule.Code)
-	case Contract:
-		r.onContract |= SetOf(rule.Code)
-	}
 	if rule.Withdrawable == Refusable {
 		r.refusable |= SetOf(rule.Code)
 	}
+	r.asked |= SetOf(rule.Code)
+	r.answerBy(rule)
 	return nil
+}
+
+// answerBy has answers about a purpose go by the rule.
+func (r *Rules) answerBy(rule Rule) {
+	one := SetOf(rule.Code)
+	r.byCode[rule.Code] = rule
+	r.onConsent, r.onContract = r.onConsent&^one, r.onContract&^one
+	switch rule.Basis {
+	case Consent:
+		r.onConsent |= one
+	case Contract:
+		r.onContract |= one
+	}
+}
+
+// InForce returns the same rules with other answers: those of the version in force,
+// which asks for the given purposes, while consent covers what [Rules.Covering]
+// says. A purpose that it does not ask for is denied, whatever it rests on. The
+// fold stays as it is, so states do not depend on what is in force. A purpose that
+// is not known by this code and name, or that rests on nothing, is an error.
+func (r *Rules) InForce(asked []Rule, covered map[PolicyVersion]PurposeSet) (*Rules, error) {
+	out, err := r.Covering(covered)
+	if err != nil {
+		return nil, err
+	}
+	out.asked = 0
+	for _, rule := range asked {
+		if c, known := r.byName[rule.Purpose]; !known || c != rule.Code || rule.Basis == 0 {
+			return nil, fmt.Errorf("rules: purpose %q, code %d: is not known so, or has no basis", rule.Purpose, rule.Code)
+		}
+		out.asked |= SetOf(rule.Code)
+		out.answerBy(rule)
+	}
+	return out, nil
 }
 
 func notPurposeRune(c rune) bool {
 	return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
 }
 
-// All returns every purpose of the rule set.
+// All returns every purpose of the rule set, in force or not.
 func (r *Rules) All() PurposeSet { return r.all }
 
 // Uncertainty returns by how much a grant of another source must be later than
 // a withdrawal to open, in milliseconds (DESIGN 3; 500 by default).
 func (r *Rules) Uncertainty() Millis { return r.uncertainty }
 
-// Rule returns the rule of a purpose. An unknown purpose has none.
+// Rule returns the rule of a purpose: that of the version in force or, where it has
+// none, the one that the fold goes by. An unknown purpose has none.
 func (r *Rules) Rule(p Purpose) (Rule, bool) {
 	c, ok := r.byName[p]
 	if !ok {

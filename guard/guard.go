@@ -102,7 +102,7 @@ func (g *Guard) Check(ctx context.Context, subject events.Subject, purpose event
 
 // basis returns the ground of a purpose, as far as the guard has heard.
 func (g *Guard) basis(purpose events.Purpose) events.Basis {
-	rule, _ := g.shelf.held.Load().book.Rules().Rule(purpose)
+	rule, _ := g.shelf.held.Load().book.RulesAt(time.Now()).Rule(purpose)
 	return rule.Basis
 }
 

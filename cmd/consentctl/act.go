@@ -86,12 +86,12 @@ func (s *session) hasRecord() error {
 	if err != nil {
 		return err
 	}
-	n, err := admin.Partitions(s.Context(), s.Topics.Audit)
-	if err == nil && n == 0 {
-		err = errors.New("is not there; consentctl topics create makes it")
-	}
+	found, err := admin.Topics(s.Context(), s.Topics.Audit)
 	if err != nil {
-		return exit.Refuse("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)
+		return fmt.Errorf("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)
+	}
+	if _, there := found[s.Topics.Audit]; !there {
+		return exit.Refuse("what is done cannot be recorded: topic %s: is not there; consentctl topics create makes it", s.Topics.Audit)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (s *session) hasRecord() error {
 // confirm refuses unless the protected context that would be changed was named:
 // by the flag, or by a person at a terminal.
 func (s *session) confirm(named string) error {
-	protected, err := s.place.protected(s.Kafka.Brokers)
+	protected, err := s.place.protected(s.Context(), s.Kafka.Brokers, s.redisAddrs)
 	switch {
 	case err != nil:
 		return err

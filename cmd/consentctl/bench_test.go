@@ -28,6 +28,10 @@ import (
 	"github.com/kelisim/kelisim/internal/testservice"
 )
 
+// benchBuckets is how many hashes hold a partition's states. A bench has a handful of people: with the 1024 of a
+// deployment the tests spent most of their time reading empty ones, at every start, rebuild, verify and doctor.
+const benchBuckets = 64
+
 // bench is a whole small Kelisim for one test: topics, a Redis, and services that
 // are started when a test wants them.
 type bench struct {
@@ -140,7 +144,7 @@ func (b *bench) start(t testing.TB, name string) {
 		testpolicy.Publish(t, b.kafka, b.Topics.Policies, versions.Seed())
 	}
 	b.running[name] = testservice.Start(t, testservice.Config{
-		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: int32(must(deploy.Topics()).BucketsPerPartition),
+		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: benchBuckets,
 		Topics: testservice.Topics{
 			Events: b.Topics.Events, Policies: b.Topics.Policies, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
 			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),

@@ -35,9 +35,6 @@ func newParkedRedrive(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		if all && len(f.states) == 0 {
-			f.states = []string{string(parked.Open)}
-		}
 		cases, err := f.mustChoose(ctx, d, args, all)
 		if err != nil {
 			return nil, err
@@ -87,9 +84,6 @@ func newParkedDismiss(p *program) *cobra.Command {
 		d, err := s.desk(ctx, who.Operator)
 		if err != nil {
 			return nil, err
-		}
-		if all && len(f.states) == 0 {
-			f.states = []string{string(parked.Open)}
 		}
 		cases, err := f.mustChoose(ctx, d, args, all)
 		if err != nil {

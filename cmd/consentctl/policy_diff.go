@@ -57,7 +57,8 @@ type diffReport struct {
 	Old       events.PolicyVersion `json:"old"`
 	New       events.PolicyVersion `json:"new"`
 	Changes   []policy.Change      `json:"changes"`
-	AskAgain  []events.Purpose     `json:"askagain"`            // consent under old does not cover them in new
+	AskAgain  []events.Purpose     `json:"askagain"`            // on consent, and consent under old does not cover them in new
+	Warnings  []fault              `json:"warnings,omitempty"`  // of the new file: may be meant
 	Questions *census              `json:"questions,omitempty"` // when it was to count
 }
 
@@ -75,21 +76,23 @@ func diff(oldFile, newFile string) (diffReport, *policy.Book, error) {
 	if err != nil {
 		return diffReport{}, nil, err
 	}
-	book, err := new(policy.Book).With(old)
-	if err == nil {
-		book, err = book.With(next)
+	first, err := new(policy.Book).With(old)
+	if err != nil {
+		return diffReport{}, nil, err
 	}
+	book, err := first.With(next)
 	if err != nil {
 		return diffReport{}, nil, err
 	}
 	again := make([]events.Purpose, 0, len(next.Purposes))
 	for _, p := range next.Purposes {
-		if !book.CoveredBy(next.Version, old.Version).Has(p.Code) {
+		if p.Basis == events.Consent && !book.CoveredBy(next.Version, old.Version).Has(p.Code) {
 			again = append(again, p.Name)
 		}
 	}
 	return diffReport{
 		Policy: old.Policy, Old: old.Version, New: next.Version, Changes: policy.Diff(old, next), AskAgain: again,
+		Warnings: warnings(newFile, first, next),
 	}, book, nil
 }
 
@@ -134,6 +137,7 @@ func (r diffReport) Text(w io.Writer) {
 		fmt.Fprintln(w, "  nothing changes")
 	}
 	fmt.Fprintln(w, "asks again for:", cmp.Or(strings.Join(words(r.AskAgain), ", "), "nothing"))
+	warn(w, r.Warnings)
 	if q := r.Questions; q != nil {
 		fmt.Fprintf(w, "opens a question for %d of %d people\n", q.Asked, q.People)
 		for _, name := range slices.Sorted(maps.Keys(q.Purposes)) {

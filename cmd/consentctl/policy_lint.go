@@ -16,7 +16,7 @@ func newPolicyLint(p *program) *cobra.Command {
 		Short: "Say what is wrong with versions of the policy",
 		Long: "Say what is wrong with versions of the policy, by file, field and cause. Several files are one history:\n" +
 			"name them in the order in which they are published, and each is held against those before it.\n" +
-			"Exits with 3 when something is wrong.",
+			"Exits with 3 when something is wrong. A warning is no fault: it names what may be meant, and seldom is.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			report, err := lint(files)
@@ -35,8 +35,9 @@ func newPolicyLint(p *program) *cobra.Command {
 }
 
 type lintReport struct {
-	Fine   []edition `json:"fine"` // files without a fault
-	Faults []fault   `json:"faults"`
+	Fine     []edition `json:"fine"` // files without a fault
+	Faults   []fault   `json:"faults"`
+	Warnings []fault   `json:"warnings,omitempty"`
 }
 
 // edition is a version in a file.
@@ -62,6 +63,7 @@ func lint(files []string) (lintReport, error) {
 		}
 		if c != nil {
 			faults = policy.Lint(book, c)
+			report.Warnings = append(report.Warnings, warnings(file, book, c)...)
 			book, _ = book.With(c) // what it refuses is among the faults
 		}
 		if len(faults) == 0 {
@@ -80,4 +82,5 @@ func (r lintReport) Text(w io.Writer) {
 	for _, f := range r.Faults {
 		fmt.Fprintln(w, f)
 	}
+	warn(w, r.Warnings)
 }

@@ -71,6 +71,8 @@ type publishReport struct {
 	edition                 // of the file
 	Changes []policy.Change `json:"changes,omitempty"` // against the last published version
 	Faults  []fault         `json:"faults,omitempty"`
+
+	Warnings []fault `json:"warnings,omitempty"` // may be meant
 }
 
 // planPublication reads, checks and compares. It returns what is to be published.
@@ -104,6 +106,7 @@ func (s *session) planPublication(ctx context.Context, file string) (*publishRep
 	if last := newest(book); last != nil {
 		report.Changes = policy.Diff(last, c)
 	}
+	report.Warnings = warnings(file, book, c)
 	report.State = statePlanned
 	return report, c, nil
 }
@@ -151,4 +154,5 @@ func (r *publishReport) Text(w io.Writer) {
 	for _, c := range r.Changes {
 		fmt.Fprintln(w, "  "+c.String())
 	}
+	warn(w, r.Warnings)
 }

@@ -64,6 +64,38 @@ func TestDiffSaysWhatWidensAndWhatIsAskedAgain(t *testing.T) {
 		"changes": [{"purpose": "surveys", "kind": "widens", "what": "new recipient universities"}]}`, out)
 }
 
+func TestDiffAsksNobodyAgainForAContractOrALaw(t *testing.T) {
+	silent := secondVersion(t, "    coveredfrom: 2026-11\n", "")
+	code, out, _ := ctl(t, "policy", "diff", firstVersion(t), silent)
+	require.Equal(t, exit.OK, code)
+	require.Contains(t, out, "\nasks again for: partner-contracts, promotion, contests, surveys, contractors, personalisation, targeted-ads, research, new-services, cross-border\n")
+	require.Contains(t, out, "\nwarning: "+silent+": purposes[promotion].coveredfrom: left out: it asks for no more than version 2026-11")
+	require.NotContains(t, out, "purposes[surveys].coveredfrom", "it widened")
+
+	code, out, _ = ctl(t, "policy", "lint", firstVersion(t), silent)
+	require.Equal(t, exit.OK, code, "a warning is no fault")
+	require.Contains(t, out, "\nwarning: "+silent+": purposes[promotion].coveredfrom: left out")
+}
+
+func TestAPurposeThatLeavesConsentIsWarnedOf(t *testing.T) {
+	next := secondVersion(t, "en: Offers and promotion}\n    basis: consent\n    withdrawable: \"yes\"", "en: Offers and promotion}\n    basis: law\n    withdrawable: \"no\"",
+		"name: promotion\n    coveredfrom: 2026-11", "name: promotion")
+	code, out, _ := ctl(t, "policy", "lint", firstVersion(t), next)
+	require.Equal(t, exit.OK, code, out)
+	require.Contains(t, out, ": purposes[promotion].basis: law, and was consent in version 2026-11: from 2027-01-01 on nobody is asked")
+}
+
+func TestAPurposeThatNobodyActsOnIsWarnedOf(t *testing.T) {
+	file := firstVersion(t, "services: [targeting]", "services: [targeting, postmen]")
+	code, out, _ := ctl(t, "policy", "lint", file)
+	require.Equal(t, exit.OK, code)
+	require.Contains(t, out, "\nwarning: "+file+": purposes[personalisation].services: no service is called postmen")
+	file = firstVersion(t, "services: [marketing]", "services: [affiliate]")
+	_, out, _ = ctl(t, "policy", "lint", file)
+	require.Contains(t, out, ": purposes[promotion].services: affiliate hands nothing to partners for it")
+	require.NotContains(t, out, "purposes[cross-border].services")
+}
+
 // log is the topics of one test.
 type log struct {
 	*session

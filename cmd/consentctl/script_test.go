@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 	require.NoError(t, err)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			b := newBench(t)
 			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: scriptCommands, Setup: func(env *testscript.Env) error {
 				env.Values["bench"], env.Values["testing"] = b, t

@@ -40,6 +40,7 @@ func TestTeamsOwnUserWorksAndCannotLiftASuppression(t *testing.T) {
 	w.refuses(t, said)
 	w.Drain(t, w.action)
 	require.NoError(t, desk.Register(ctx(), "quiz-2", "contests"))
+	require.ErrorContains(t, desk.Register(ctx(), "quiz-3", "telepathy"), "is not marketing's", "it reads what the policy names marketing for")
 	got, err := desk.Admit(ctx(), "quiz-2", said, silent)
 	require.NoError(t, err)
 	require.Equal(t, marketing.Admission{Added: 1, Suppressed: 1}, got)

@@ -12,7 +12,6 @@ import (
 	"context"
 	_ "embed" // the script
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +24,8 @@ import (
 // Name is the service's name, of its consumer group and its keys.
 const Name = "marketing"
 
-// Purposes returns what marketing uses data for.
+// Purposes returns what marketing uses data for by the seed policy. What a published
+// version names it for joins them.
 func Purposes() []events.Purpose {
 	return []events.Purpose{"promotion", "contests", "surveys", "research"}
 }
@@ -50,8 +50,7 @@ type Acted struct {
 // for concurrent use.
 type Action struct {
 	script    slots.Script
-	signs     slots.Signs
-	purposes  string
+	line      slots.Line // by the seed
 	report    func(Acted)
 	campaigns atomic.Int64 // as many as the last script found: they decide how long one takes
 }
@@ -62,17 +61,14 @@ var actLua string
 // New returns the action on a Redis. The rules must hold marketing's purposes.
 // After every script report is called, if there is one; it holds no subject.
 func New(client redis.UniversalClient, rules *events.Rules, report func(Acted)) (*Action, error) {
-	signs, err := slots.SignsOf(rules, Purposes())
+	line, err := slots.LineOf(rules, Purposes())
 	if err != nil {
 		return nil, fmt.Errorf("marketing: %w", err)
 	}
 	if report == nil {
 		report = func(Acted) {}
 	}
-	return &Action{
-		script: slots.NewAction(client, actLua), signs: signs, report: report,
-		purposes: strings.Join(slots.Words(Purposes()), " "),
-	}, nil
+	return &Action{script: slots.NewAction(client, actLua), line: line, report: report}, nil
 }
 
 // Act implements [consumers.Action]. A purpose that is not allowed takes the
@@ -85,11 +81,12 @@ func New(client redis.UniversalClient, rules *events.Rules, report func(Acted)) 
 // know it yet cannot undo what its successor did. A key that a team spoiled is
 // an error, after everything else is done.
 func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.Turn) error {
-	for chunk := range slots.Chunks(slots.Newest(turns), a.members()) {
+	line := a.line.At(at)
+	for chunk := range slots.Chunks(slots.Newest(turns), a.members(len(line.Signs))) {
 		args := make([]any, 0, 1+3*len(chunk))
-		args = append(args, a.purposes)
+		args = append(args, line.Names)
 		for _, t := range chunk {
-			args = append(args, t.Subject.Reveal(), slots.Offset(t), a.signs.Spell(t.Standing))
+			args = append(args, t.Subject.Reveal(), slots.Offset(t), line.Signs.Spell(t.Standing))
 		}
 		acted, campaigns := Acted{Turns: len(chunk)}, 0
 		err := a.script.Count(ctx, at, []*int{
@@ -106,4 +103,4 @@ func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.T
 
 // members returns how many members a turn may remove or add: in audience and
 // queue of each campaign, and in each suppression set.
-func (a *Action) members() int { return 2*int(a.campaigns.Load()) + len(a.signs) }
+func (a *Action) members(purposes int) int { return 2*int(a.campaigns.Load()) + purposes }

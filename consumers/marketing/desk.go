@@ -5,7 +5,6 @@ import (
 	_ "embed" // the scripts
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,8 +36,9 @@ var (
 // these keys: its action is still to be done, an event of it is parked, or the
 // cache is behind the log by more than the guard accepts.
 type Desk struct {
-	client redis.UniversalClient
-	slots  slots.Slots
+	client    redis.UniversalClient
+	slots     slots.Slots
+	catalogue *slots.Catalogue
 
 	register, remove, admit, schedule, take, member slots.Script
 }
@@ -79,7 +79,7 @@ func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
 		return nil, fmt.Errorf("marketing: %w", err)
 	}
 	return &Desk{
-		client: client, slots: known,
+		client: client, slots: known, catalogue: slots.NewCatalogue(client, Name, Purposes()),
 		register: slots.NewScript(client, registerLua),
 		remove:   slots.NewScript(client, removeLua),
 		admit:    slots.NewScript(client, admitLua),
@@ -89,15 +89,16 @@ func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
 	}, nil
 }
 
-// Register makes a campaign known in every slot; from then on a stop reaches it.
+// Register makes a campaign known in every slot; from then on a stop reaches it. Its
+// purpose must be marketing's, by the seed or by a published version of the policy.
 // Registering it again with the same purpose changes nothing, and completes what
 // an error interrupted.
 func (d *Desk) Register(ctx context.Context, campaign string, purpose events.Purpose) error {
 	if !slots.IsName(campaign) {
 		return fmt.Errorf("marketing: register campaign %q: %w", campaign, slots.ErrName)
 	}
-	if !slices.Contains(Purposes(), purpose) {
-		return fmt.Errorf("marketing: register campaign %s: purpose %q is not marketing's", campaign, purpose)
+	if err := d.catalogue.Serves(ctx, purpose); err != nil { // else nothing would stop it here
+		return fmt.Errorf("marketing: register campaign %s: %w", campaign, err)
 	}
 	for _, slot := range d.slots {
 		var verdict int

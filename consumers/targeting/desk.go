@@ -5,7 +5,6 @@ import (
 	_ "embed" // the scripts
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,8 +36,9 @@ var (
 // newer than these keys: its action is still to be done, an event of it is
 // parked, or the cache is behind the log by more than the guard accepts.
 type Desk struct {
-	client redis.UniversalClient
-	slots  slots.Slots
+	client    redis.UniversalClient
+	slots     slots.Slots
+	catalogue *slots.Catalogue
 
 	register, remove, join, member, learn, profile slots.Script
 }
@@ -79,7 +79,7 @@ func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
 		return nil, fmt.Errorf("targeting: %w", err)
 	}
 	return &Desk{
-		client: client, slots: known,
+		client: client, slots: known, catalogue: slots.NewCatalogue(client, Name, Purposes()),
 		register: slots.NewScript(client, registerLua),
 		remove:   slots.NewScript(client, removeLua),
 		join:     slots.NewScript(client, joinLua),
@@ -89,14 +89,15 @@ func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
 	}, nil
 }
 
-// Register makes a segment known in every slot; from then on a stop reaches it.
+// Register makes a segment known in every slot; from then on a stop reaches it. Its
+// purpose must be targeting's, by the seed or by a published version of the policy.
 // Registering it again with the same purpose changes nothing, and completes what
 // an error interrupted.
 func (d *Desk) Register(ctx context.Context, segment string, purpose events.Purpose) error {
 	if !slots.IsName(segment) {
 		return fmt.Errorf("targeting: register segment %q: %w", segment, slots.ErrName)
 	}
-	if err := own(purpose); err != nil {
+	if err := d.catalogue.Serves(ctx, purpose); err != nil { // else nothing would stop it here
 		return fmt.Errorf("targeting: register segment %s: %w", segment, err)
 	}
 	for _, slot := range d.slots {
@@ -183,12 +184,4 @@ func (d *Desk) Member(ctx context.Context, segment string, subject events.Subjec
 		return Membership{}, fmt.Errorf("targeting: read segment %s: %w", segment, err)
 	}
 	return Membership{In: flags[0], Defaulted: flags[1], Doubted: flags[2]}, nil
-}
-
-// own refuses purposes that are not targeting's: nothing would stop them here.
-func own(purpose events.Purpose) error {
-	if !slices.Contains(Purposes(), purpose) {
-		return fmt.Errorf("purpose %q is not targeting's", purpose)
-	}
-	return nil
 }

@@ -17,7 +17,7 @@ const MaxFeatures = 1000
 // says whether it did: nothing is written of a subject that must get the default
 // or is in doubt.
 func (d *Desk) Learn(ctx context.Context, purpose events.Purpose, subject events.Subject, features map[string]string) (bool, error) {
-	if err := own(purpose); err != nil {
+	if err := d.catalogue.Serves(ctx, purpose); err != nil {
 		return false, fmt.Errorf("targeting: learn: %w", err)
 	}
 	if len(features) == 0 || len(features) > MaxFeatures {
@@ -47,7 +47,7 @@ type Profile struct {
 // used, in one script. A session calls it once and falls back to the default
 // when the profile is not personal.
 func (d *Desk) Profile(ctx context.Context, purpose events.Purpose, subject events.Subject) (Profile, error) {
-	if err := own(purpose); err != nil {
+	if err := d.catalogue.Serves(ctx, purpose); err != nil {
 		return Profile{}, fmt.Errorf("targeting: read a profile: %w", err)
 	}
 	reply, err := d.profile.Read(ctx, d.slots.Home(subject), string(purpose), subject.Reveal())

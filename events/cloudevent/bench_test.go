@@ -1,6 +1,7 @@
 package cloudevent
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -58,11 +59,29 @@ func BenchmarkEncode(b *testing.B) {
 // TestDecodeDoesNotAllocate: in the hot path garbage would cost more than the
 // decoding.
 func TestDecodeDoesNotAllocate(t *testing.T) {
-	d, record := decoder(), recordOf(person, details, withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6"}))
-	var e events.Event
-	require.Zero(t, testing.AllocsPerRun(100, func() {
-		if err := d.Decode(record, &e); err != nil {
-			t.Fatal(err)
-		}
-	}))
+	d := decoder()
+	for name, more := range map[string][]pair{
+		"withdrawal": {{"ce_traceparent", "00-4bf92f3577b34da6"}},
+		"grant":      {{"ce_type", "io.kelisim.consent.granted.v1"}, {"ce_policyversion", "2026-11"}},
+	} {
+		record := recordOf(person, details, withdrawal(more...))
+		var e events.Event
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			if err := d.Decode(record, &e); err != nil {
+				t.Fatal(err)
+			}
+		}), name)
+	}
+}
+
+// What is known without being parsed is what the parser says.
+func TestAbsoluteIsWhatTheStandardLibrarySays(t *testing.T) {
+	for _, text := range []string{
+		"urn:", "urn:a", "urn:/a", "urn:a//b", "urn:a:b.c_d-e", "urn:kelisim:evidence:81", "URN:a", "urn:a b", "urn:a%zz", "urn:a?b",
+		"https://", "https:///a", "https://host", "https://host/a", "https://host//a", "https:host", "https://ho:st", "HTTPS://host", "http://host",
+		"/a", "//a", "a", "a:b", ":a", "-", ".", "https", "urn",
+	} {
+		u, err := url.Parse(text)
+		require.Equal(t, err == nil && u.IsAbs(), isAbsolute(text), text)
+	}
 }

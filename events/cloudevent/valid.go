@@ -123,9 +123,10 @@ func isMediaType(text string) bool {
 	return err == nil
 }
 
-// isAbsolute accepts no URI at all: the attribute is optional.
+// isAbsolute accepts no URI at all: the attribute is optional. The usual ones cost
+// nothing.
 func isAbsolute(text string) bool {
-	if text == "" {
+	if text == "" || isPlainReference(text) && (strings.HasPrefix(text, "urn:") || strings.HasPrefix(text, "https://")) {
 		return true
 	}
 	u, err := url.Parse(text)

@@ -28,6 +28,7 @@ var (
 type Book struct {
 	pages    []page // in order of publication
 	rules    *events.Rules
+	served   map[string]events.PurposeSet // by service; see [Book.Serves]
 	revision string
 	from     *Book // before the last version arrived
 }
@@ -38,7 +39,7 @@ type page struct {
 	hash      string
 	effective time.Time
 	covered   map[events.PolicyVersion]events.PurposeSet // by consent given under that version, while this one is in force
-	rules     *events.Rules                              // of all purposes, with that
+	rules     *events.Rules                              // fold by all versions, answer by this one
 }
 
 // With returns the book with one more version, or the same book when it has that
@@ -70,11 +71,14 @@ func (b *Book) With(c *Catalogue) (*Book, error) {
 	}
 	for i := range pages {
 		pages[i].covered = coverage(pages, i)
-		if pages[i].rules, err = rules.Covering(pages[i].covered); err != nil {
+		if pages[i].rules, err = rules.InForce(pages[i].ruleList(), pages[i].covered); err != nil {
 			return b, fmt.Errorf("%s: %w", c, err)
 		}
 	}
-	return &Book{pages: pages, rules: rules, revision: revisionOf(pages), from: b}, nil
+	if rules, err = rules.InForce(seedCatalogue().ruleList(), nil); err != nil {
+		return b, fmt.Errorf("%s: %w", c, err)
+	}
+	return &Book{pages: pages, rules: rules, served: serving(pages), revision: revisionOf(pages), from: b}, nil
 }
 
 func (b *Book) all() []page {
@@ -102,27 +106,31 @@ func sameCodes(a, b *Catalogue) error {
 	return nil
 }
 
-// unite returns the rules of all purposes that any version has, each as the
-// newest version that has it says, and the seed where none has it.
+// unite returns the rules that every version folds by: of all purposes that any
+// version or the seed has, each in the form in which the person can stop most, and
+// with the largest clock uncertainty. So no version, in force or not, makes the
+// fold forget what another one remembers.
 func unite(pages []page) (*events.Rules, error) {
 	var rules []events.Rule
-	known := make(map[events.Purpose]bool)
-	all := append([]page{{Catalogue: seedCatalogue()}}, pages...)
-	for _, c := range slices.Backward(all) {
-		for i := range c.Purposes {
-			if p := &c.Purposes[i]; !known[p.Name] {
-				known[p.Name] = true
-				rules = append(rules, p.rule())
+	at, uncertainty := make(map[events.Purpose]int), events.Millis(0)
+	for _, c := range append([]page{{Catalogue: seedCatalogue()}}, pages...) {
+		uncertainty = max(uncertainty, c.Uncertainty)
+		for _, next := range c.ruleList() {
+			if i, known := at[next.Purpose]; known {
+				rules[i].Basis, rules[i].Withdrawable = min(rules[i].Basis, next.Basis), max(rules[i].Withdrawable, next.Withdrawable)
+				continue
 			}
+			at[next.Purpose] = len(rules)
+			rules = append(rules, next)
 		}
 	}
-	return events.NewRules(all[len(all)-1].Uncertainty, rules)
+	return events.NewRules(uncertainty, rules)
 }
 
-// Rules returns the rules of all purposes of all versions and of the seed, with
-// the attributes and the clock uncertainty of the newest version that has them: a
-// withdrawal of a purpose that was dropped must still be understood. They know no
-// version, so no grant permits by them: [Book.RulesAt] does.
+// Rules returns the rules while no version is in force. The fold knows all purposes
+// of all versions and of the seed: a withdrawal of a purpose that was dropped, or
+// is published ahead, must be understood. Answers go by the seed, and no grant
+// permits by them: [Book.RulesAt] does.
 func (b *Book) Rules() *events.Rules {
 	if b == nil || b.rules == nil {
 		return seedRules()
@@ -130,9 +138,9 @@ func (b *Book) Rules() *events.Rules {
 	return b.rules
 }
 
-// RulesAt returns the rules at a moment: those of [Book.Rules], with what consent
-// covers while the version in force then is. Before the first version no grant
-// permits anything.
+// RulesAt returns the rules at a moment. The fold is that of [Book.Rules]; answers go
+// by the purposes of the version in force then, as it has them, and by what consent
+// covers while it is. Before the first version no grant permits anything.
 func (b *Book) RulesAt(at time.Time) *events.Rules {
 	if now := b.inForce(at); now != nil {
 		return now.rules

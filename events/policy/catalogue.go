@@ -76,11 +76,7 @@ type Labels struct {
 // under this version alone covering its purposes. It fails only on
 // a catalogue that did not come from [Parse] or [FromEvent].
 func (c *Catalogue) Rules() (*events.Rules, error) {
-	rules := make([]events.Rule, len(c.Purposes))
-	for i := range c.Purposes {
-		rules[i] = c.Purposes[i].rule()
-	}
-	r, err := events.NewRules(c.Uncertainty, rules)
+	r, err := events.NewRules(c.Uncertainty, c.ruleList())
 	if err == nil {
 		r, err = r.Covering(map[events.PolicyVersion]events.PurposeSet{c.Version: r.All()})
 	}
@@ -90,8 +86,14 @@ func (c *Catalogue) Rules() (*events.Rules, error) {
 	return r, nil
 }
 
-func (p *Purpose) rule() events.Rule {
-	return events.Rule{Code: p.Code, Purpose: p.Name, Clause: p.Clause, Basis: p.Basis, Withdrawable: p.Withdrawable}
+// ruleList returns the rule of each purpose.
+func (c *Catalogue) ruleList() []events.Rule {
+	rules := make([]events.Rule, len(c.Purposes))
+	for i := range c.Purposes {
+		p := &c.Purposes[i]
+		rules[i] = events.Rule{Code: p.Code, Purpose: p.Name, Clause: p.Clause, Basis: p.Basis, Withdrawable: p.Withdrawable}
+	}
+	return rules
 }
 
 // Purpose returns the purpose with the given name.

@@ -15,6 +15,8 @@ import (
 // publication), and it must not ask for more than what was consented to. The
 // first alone would believe a catalogue that forgot to ask again; and of a
 // version published ahead, narrower than the one still in force, it knows nothing.
+// A version in which the purpose did not rest on consent covers none of it: whoever
+// accepted that was not asked.
 func (b *Book) Covers(at time.Time, given events.PolicyVersion, purpose events.Purpose) bool {
 	now := b.inForce(at)
 	if now == nil {
@@ -54,8 +56,8 @@ func coverage(pages []page, now int) map[events.PolicyVersion]events.PurposeSet 
 		covered[given.Version] = 0 // it is known, though it may cover nothing any more
 		for _, p := range asked.Purposes {
 			was := given.find(p.Name)
-			if was == nil {
-				continue
+			if was == nil || p.Basis == events.Consent && was.Basis != events.Consent {
+				continue // nobody was asked for consent under it
 			}
 			from, known := order[p.CoveredFrom]
 			stands := known && i >= from || !known && was.CoveredFrom == p.CoveredFrom // both reach back to the same one

@@ -70,13 +70,22 @@ func (b *Book) Grown() []string {
 // Earlier returns the rules of an edition that the book has grown out of, or had
 // at another time, by its [Edition.Mark].
 func (b *Book) Earlier(mark string) (*events.Rules, bool) {
+	was, version, known := b.was(mark)
+	if !known {
+		return nil, false
+	}
+	_, published := was.Version(version)
+	return was.rulesOf(version), published || version == ""
+}
+
+// was returns the book that a mark is of, and the version that it names.
+func (b *Book) was(mark string) (*Book, events.PolicyVersion, bool) {
 	for {
 		if version, known := cutRevision(mark, b.Revision()); known {
-			_, published := b.Version(events.PolicyVersion(version))
-			return b.rulesOf(events.PolicyVersion(version)), published || version == ""
+			return b, events.PolicyVersion(version), true
 		}
 		if b == nil || len(b.pages) == 0 {
-			return nil, false
+			return nil, "", false
 		}
 		b = b.from
 	}

@@ -24,9 +24,15 @@ func Seed() *Catalogue {
 // seedCatalogue is read once: nobody changes it.
 var seedCatalogue = sync.OnceValue(Seed)
 
+// seedServes is what the seed names services for.
+var seedServes = sync.OnceValue(func() map[string]events.PurposeSet { return serving(nil) })
+
 // seedRules know the seed's purposes and cover nothing.
 var seedRules = sync.OnceValue(func() *events.Rules {
 	r, err := unite(nil)
+	if err == nil {
+		r, err = r.InForce(seedCatalogue().ruleList(), nil)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("policy: embedded catalogue: %v", err))
 	}

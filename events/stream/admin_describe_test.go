@@ -11,7 +11,7 @@ import (
 )
 
 func TestTopicsAreDescribedAsTheyAre(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "described", Partitions: 4})
 	all, err := admin(t, b).Topics(t.Context())
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestTopicsAreDescribedAsTheyAre(t *testing.T) {
 }
 
 func TestClusterNamesItsBrokersByTheAddressThatClientsUse(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	c, err := admin(t, b).Cluster(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, c.ID)

@@ -48,7 +48,8 @@ func TestTopicsAreCreatedOnceAndNeverAlteredInPlace(t *testing.T) {
 }
 
 func TestOffsetsTellTheRangeOfEveryPartition(t *testing.T) {
-	for _, b := range []*testenv.Broker{testenv.Kafka(t), testenv.StartKafka3(t)} {
+	testenv.Parallel(t)
+	for _, b := range []*testenv.Broker{testenv.Kafka(t), testenv.Kafka(t, testenv.WithBrokers(3))} {
 		topic := b.Topic(t, testenv.TopicSpec{Name: "offsets", Partitions: 7})
 		cl := writer(t, b)
 		write(t, cl, topic, 7, 0, 20)

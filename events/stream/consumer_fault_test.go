@@ -32,6 +32,7 @@ func TestMemberThatLeavesDoesNotJoinOnceMore(t *testing.T) {
 }
 
 func TestLeaderThatHangsIsLeftForTheNewOne(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.StartKafka3(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "hang", Partitions: 2})
 	b.MoveLeader(t, topic, 0, 0)

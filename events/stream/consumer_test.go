@@ -147,6 +147,7 @@ func (l *ledger) awaitAssigned(t testing.TB, want map[string]int) {
 }
 
 func TestGroupOfThreeLosesNothingWhileMembersComeAndGo(t *testing.T) {
+	testenv.Parallel(t)
 	const partitions, rounds, perRound = 6, 8, 50
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "group", Partitions: partitions})
@@ -265,6 +266,7 @@ func TestHandlerThatReturnsEarlyIsNotCalledAgain(t *testing.T) {
 }
 
 func TestConsumerWaitsForItsTopic(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "later"}) + "-not-yet"
 	l := newLedger()

@@ -67,9 +67,10 @@ func TestEveryMechanismOpensASecuredKafkaAndAWrongPasswordNone(t *testing.T) {
 // TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight changes the password's file under a running producer, whose
 // connections are then lost.
 func TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight(t *testing.T) {
+	testenv.Parallel(t)
 	const delivery = 3 * time.Second
 	account := accounts[0]
-	b := testenv.Kafka(t, testenv.WithUsers(account))
+	b := testenv.StartKafka(t, testenv.KafkaConfig{Users: []testenv.User{account}})
 	topic := b.Topic(t, testenv.TopicSpec{Name: "secured", Config: appendTime})
 	file := filepath.Join(t.TempDir(), "password")
 	setPassword := func(password string) { require.NoError(t, os.WriteFile(file, []byte(password), 0o600)) }
@@ -97,6 +98,7 @@ func TestPasswordThatBecameWrongFailsAtOnceUntilItIsRight(t *testing.T) {
 }
 
 func TestSecuredKafkaIsNotReachedByHalfTheConfiguration(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t, testenv.WithTLS(), testenv.WithUsers(accounts...))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "secured", Config: appendTime})
 	ca := caFile(t, b)
@@ -109,6 +111,7 @@ func TestSecuredKafkaIsNotReachedByHalfTheConfiguration(t *testing.T) {
 		"other user mechanism": {TLS: stream.TLSConfig{Enabled: true, CAFile: ca}, SASL: stream.SASLConfig{Mechanism: "SCRAM-SHA-512", Username: "gateway", Password: "plain secret"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			testenv.Parallel(t)
 			conf.Brokers = b.Addrs()
 			require.Error(t, publishOnce(t, conf, topic, 500*time.Millisecond))
 		})
@@ -116,6 +119,7 @@ func TestSecuredKafkaIsNotReachedByHalfTheConfiguration(t *testing.T) {
 }
 
 func TestOldTLSIsNotSpoken(t *testing.T) {
+	testenv.Parallel(t)
 	cert := tlsPair(t)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	require.NoError(t, err)
@@ -138,6 +142,7 @@ func TestOldTLSIsNotSpoken(t *testing.T) {
 
 // TestRenewedClientCertificateIsShownWithoutARestart changes the files between two connections.
 func TestRenewedClientCertificateIsShownWithoutARestart(t *testing.T) {
+	testenv.Parallel(t)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{tlsPair(t)}, ClientAuth: tls.RequireAnyClientCert})
 	require.NoError(t, err)
 	defer ln.Close()
@@ -229,6 +234,7 @@ func TestPasswordIsNeverPrinted(t *testing.T) {
 
 // TestBrokerThatDoesNotAnswerTheHandshakeIsGivenUp: a listener that accepts and says nothing.
 func TestBrokerThatDoesNotAnswerTheHandshakeIsGivenUp(t *testing.T) {
+	testenv.Parallel(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()

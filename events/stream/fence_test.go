@@ -93,7 +93,7 @@ func TestFencedPublishesMoreThanOneBatch(t *testing.T) {
 
 // A leader that moves is found, and nothing is doubled on the way.
 func TestFencedFollowsItsLeader(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "fenced"})
 	ctx := within(t)
 	w, err := fencer(t, b).Fence(ctx, topic, topic, 0, said("0"))
@@ -108,6 +108,7 @@ func TestFencedFollowsItsLeader(t *testing.T) {
 }
 
 func TestFenceSaysWhatIsMissing(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "fenced"})
 	f := fencer(t, b)

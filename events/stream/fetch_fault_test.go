@@ -114,6 +114,7 @@ func TestBatchThatCannotBeReadStandsInTheWayUntilSomebodyDecides(t *testing.T) {
 }
 
 func TestRefusedPartitionIsAskedForAgainAtOnceWhenItsLeaderIsBack(t *testing.T) {
+	testenv.Parallel(t)
 	const notLeader, unknownTopic, authorization = 6, 3, 29
 	var refuse atomic.Bool
 	refuse.Store(true)
@@ -215,6 +216,8 @@ func (c *breakingConn) Read(b []byte) (int, error) {
 }
 
 func TestWithoutPollOneAnswerIsReadAheadAndNoMore(t *testing.T) {
+	testenv.Parallel(t)
+	const stall = 300 * time.Millisecond
 	s := &script{}
 	s.steps = append(s.steps, func(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 		at := req.Topics[0].Partitions[0].FetchOffset
@@ -223,19 +226,20 @@ func TestWithoutPollOneAnswerIsReadAheadAndNoMore(t *testing.T) {
 	b, topic := s.broker(t, 1)
 	stalls := make(chan stream.Stall, 10)
 	r := reader(t, b, topic, func(c *stream.ReaderConfig) {
-		c.Stall = 300 * time.Millisecond
+		c.Stall = stall
 		c.Watch.Stall = func(s stream.Stall) { stalls <- s }
 	})
 	require.NoError(t, r.Start(t.Context(), map[int32]int64{0: 0}))
 	f, err := r.Poll(t.Context()) // the next request goes out now
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(s.wanted()) == 2 }, patience, time.Millisecond)
-	require.Never(t, func() bool { return len(s.wanted()) > 2 }, 2500*time.Millisecond, 50*time.Millisecond)
+	require.Never(t, func() bool { return len(s.wanted()) > 2 }, 4*stall, stall/10)
 	f.Release()
 	require.Empty(t, stalls, "back pressure is no stall")
 }
 
 func TestStalledPartitionGetsNewConnections(t *testing.T) {
+	testenv.Parallel(t)
 	s := &script{steps: []func(*kmsg.FetchRequest) *kmsg.FetchResponse{records()}} // behind, and nothing comes
 	b, topic := s.broker(t, 1)
 	stalls := make(chan stream.Stall, 1)
@@ -302,6 +306,7 @@ func TestBrokerThatNeverAnswersIsNoticedAndClosingDoesNotWaitForIt(t *testing.T)
 }
 
 func TestIdlePartitionsAreSilentAndFreshAllTheSame(t *testing.T) {
+	testenv.Parallel(t)
 	const partitions = 8
 	b := testenv.StartKafka(t, testenv.KafkaConfig{})
 	topic := b.Topic(t, testenv.TopicSpec{Name: "idle", Partitions: partitions})

@@ -15,7 +15,7 @@ import (
 
 // A follower's high watermark is behind the leader's, so an empty answer of a follower proves nothing.
 func TestFollowersDoNotAnswerForTheirLeader(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "followers"})
 	b.MoveLeader(t, topic, 0, 1)
 	l, err := newLinks(Config{Brokers: b.Addrs()}, topic)

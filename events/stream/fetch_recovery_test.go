@@ -20,7 +20,7 @@ const aboutASecond = 2500 * time.Millisecond
 
 func TestReadingGoesOnAfterALeaderMoved(t *testing.T) {
 	const partitions = 3
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "moves", Partitions: partitions})
 	cl := writer(t, b)
 	l := newLedger()
@@ -39,6 +39,7 @@ func TestReadingGoesOnAfterALeaderMoved(t *testing.T) {
 }
 
 func TestReadingGoesOnAfterTheBrokerRestarted(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.StartKafka(t, testenv.KafkaConfig{})
 	topic := b.Topic(t, testenv.TopicSpec{Name: "restart", Partitions: 2})
 	cl := writer(t, b)
@@ -57,6 +58,7 @@ func TestReadingGoesOnAfterTheBrokerRestarted(t *testing.T) {
 }
 
 func TestReadingGoesOnWhileOneOfThreeBrokersIsDown(t *testing.T) {
+	testenv.Parallel(t)
 	const partitions = 6
 	b := testenv.StartKafka3(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "down", Partitions: partitions})
@@ -78,6 +80,7 @@ func TestReadingGoesOnWhileOneOfThreeBrokersIsDown(t *testing.T) {
 }
 
 func TestPositionThatTheLogLostIsAnAlarmAndNothingIsSkipped(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "lost", Partitions: 3})
 	cl := writer(t, b)

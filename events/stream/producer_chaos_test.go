@@ -59,6 +59,7 @@ func TestBadNetworkNeitherDoublesNorReorders(t *testing.T) {
 }
 
 func TestSameNetworkMakesKafkaGosWriterDoubleAndReorder(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	var mu sync.Mutex
 	doubled, reordered := 0, 0
@@ -99,6 +100,7 @@ func TestSameNetworkMakesKafkaGosWriterDoubleAndReorder(t *testing.T) {
 
 // TestAnswerLostAgainAndAgainIsOneEvent loses every answer twice: the third copy is answered.
 func TestAnswerLostAgainAndAgainIsOneEvent(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "lost", Config: appendTime})
 	proxy := kafkaproxy.New(nil)
@@ -120,6 +122,7 @@ func TestAnswerLostAgainAndAgainIsOneEvent(t *testing.T) {
 // TestCopyThatArrivesLateStaysOut holds a request back until many others have passed: more than the five batches per
 // producer that a broker remembers.
 func TestCopyThatArrivesLateStaysOut(t *testing.T) {
+	testenv.Parallel(t)
 	for _, passed := range []int{0, 3, 20} {
 		t.Run(fmt.Sprint(passed, " later"), func(t *testing.T) {
 			b := testenv.Kafka(t)
@@ -147,6 +150,7 @@ func TestCopyThatArrivesLateStaysOut(t *testing.T) {
 // TestGivenUpMessageNeverStandsBehindALaterOne is why an identity is retired by its epoch: the producer gives a message
 // up without knowing its fate, goes on, and then the message arrives after all.
 func TestGivenUpMessageNeverStandsBehindALaterOne(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "given-up", Config: appendTime})
 	hold := make(chan struct{})

@@ -22,6 +22,7 @@ import (
 // Answers that a healthy broker does not give are injected, so these tests have no real broker.
 
 func TestPassingErrorsAreRetriedUntilTheyPass(t *testing.T) {
+	testenv.Parallel(t)
 	for _, e := range []*kerr.Error{
 		kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend,
 		kerr.RequestTimedOut, kerr.KafkaStorageError, kerr.UnknownTopicOrPartition, kerr.UnknownServerError, kerr.CorruptMessage,
@@ -110,6 +111,7 @@ func TestBatchInDoubtIsNeverSentUnderANewIdentity(t *testing.T) {
 }
 
 func TestFollowersOfALostMessageAreHeldBackAndOthersGoOn(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "faults", Config: appendTime})
 	p := producer(t, b, func(c *stream.ProducerConfig) {

@@ -16,7 +16,7 @@ import (
 const recoverWithin = 3 * time.Second
 
 func TestLeaderThatMovedIsFoundInAboutASecond(t *testing.T) {
-	b := testenv.StartKafka3(t)
+	b := testenv.Kafka(t, testenv.WithBrokers(3))
 	topic := b.Topic(t, testenv.TopicSpec{Name: "moving", Config: appendTime})
 	p := producer(t, b)
 	n := 0

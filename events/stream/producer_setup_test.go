@@ -59,7 +59,7 @@ func readLog(t testing.TB, b *testenv.Broker, topic string) []*kgo.Record {
 		from[o.Partition] = kgo.NewOffset().At(0)
 		missing += o.Offset
 	})
-	reader, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(50*time.Millisecond),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	require.NoError(t, err)
 	defer reader.Close()

@@ -119,6 +119,7 @@ func TestPublishAllAcknowledgesEveryMessageAtItsPosition(t *testing.T) {
 }
 
 func TestUnpublishableMessageIsRefusedAndSaysWhy(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Partitions: 2})
 	p := producer(t, b, func(c *stream.ProducerConfig) { c.DeliveryTimeout = 300 * time.Millisecond })

@@ -35,12 +35,14 @@ func TestRedisCluster(t *testing.T) {
 			return node.ScriptFlush(ctx).Err()
 		}))
 	}
-	client, err := cache.Connect(cache.Options{Addrs: admin.Options().Addrs, Cluster: true})
-	require.NoError(t, err)
-	defer client.Close()
-	cachetest.Run(t, func(t testing.TB) cachetest.Fixture {
+	cachetest.Run(t, func(ctx context.Context) (cachetest.Fixture, error) {
+		if err := admin.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			return testenv.Disconnect(ctx, node)
+		}); err != nil {
+			return cachetest.Fixture{}, err
+		}
 		flush()
-		return cachetest.Fixture{Store: open(t, client), Flush: flush}
+		return fixture(ctx, cache.Options{Addrs: admin.Options().Addrs, Cluster: true}, flush)
 	})
 }
 

@@ -26,7 +26,11 @@ func (r *Redis) Begin(ctx context.Context, partition int32, epoch, at int64) (Ma
 		return Mark{}, fmt.Errorf("begin partition %d: %w", partition, err)
 	}
 	found := survey{layout: r.layout, partition: partition}
-	for first := int32(0); first < r.layout.Buckets; first += scanChunk {
+	inhabited, err := r.inhabited(ctx, partition)
+	if err != nil {
+		return Mark{}, fmt.Errorf("begin partition %d: %w", partition, err)
+	}
+	for _, first := range inhabited {
 		if err := r.survey(ctx, &found, first, min(first+scanChunk, r.layout.Buckets)); err != nil {
 			return Mark{}, fmt.Errorf("begin partition %d: %w", partition, err)
 		}
@@ -39,6 +43,34 @@ func (r *Redis) Begin(ctx context.Context, partition int32, epoch, at int64) (Ma
 		return mark, fmt.Errorf("begin: %w", err)
 	}
 	return mark, nil
+}
+
+// inhabited returns the first buckets of those chunks in which there is anything. The
+// first start finds nothing, as after a flush, and need not ask bucket by bucket.
+func (r *Redis) inhabited(ctx context.Context, partition int32) (chunks []int32, _ error) {
+	prefix := r.layout.Prefix(partition) + bucketName
+	p := pages{client: r.client}
+	var cmds []*redis.Cmd
+	for first := int32(0); first < r.layout.Buckets; first += scanChunk {
+		args := append(make([]any, 0, 1+scanChunk), "exists")
+		for b := first; b < min(first+scanChunk, r.layout.Buckets); b++ {
+			args = append(args, prefix+itoa(int64(b)))
+		}
+		cmd := redis.NewCmd(ctx, args...)
+		cmds = append(cmds, cmd)
+		p.add(ctx, cmd)
+	}
+	p.send(ctx)
+	for i, cmd := range cmds {
+		there, err := cmd.Int()
+		if err != nil {
+			return nil, classify(err)
+		}
+		if there > 0 {
+			chunks = append(chunks, int32(i)*scanChunk)
+		}
+	}
+	return chunks, nil
 }
 
 // survey is what Begin finds in the buckets of a partition.

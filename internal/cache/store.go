@@ -21,7 +21,7 @@ type Store interface {
 	// Begin sets the position of a claimed partition to at, to read the log from
 	// there: the first time, after a flush, and to repair damage. Stored states
 	// stay, and the newest still win, but the partition is not fresh until a
-	// batch or Refresh proves it again. It reads every bucket of the partition.
+	// batch or Refresh proves it again. It reads every bucket of the partition that is there.
 	Begin(ctx context.Context, partition int32, epoch, at int64) (Mark, error)
 
 	// Load returns the stored states of subjects of the partition, in their

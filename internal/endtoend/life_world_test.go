@@ -97,7 +97,7 @@ func newLife(t *testing.T) *life {
 	appended := map[string]string{"message.timestamp.type": "LogAppendTime"}
 	w.topics = testservice.Topics{
 		Events: topic("events", 2, appended), Parked: topic("parked", 1, appended), Receipts: topic("receipts", 1, appended),
-		Policies:   topic("policies", 1, map[string]string{"cleanup.policy": "compact"}), // keeps the times that it is given
+		Policies:   topic("policies", 1, map[string]string{"retention.ms": "-1"}), // keeps the times that it is given
 		Partitions: 2,
 	}
 	w.activity = topic("activity", 2, appended)

@@ -322,8 +322,10 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
 	w := newWard(t, true)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
-	killed, err := rebuild.Prepare(t.Context(), w.config(false))
+	life, kill := context.WithCancel(t.Context())
+	killed, err := rebuild.Prepare(life, w.config(false))
 	require.NoError(t, err)
+	kill() // one that lives would claim again what is taken from it
 	stranger := fmt.Sprintf("%snew:s:%d", w.marketing.Layout.Prefix(0), 3)
 	require.NoError(t, w.client.HSet(t.Context(), stranger, "s-nobody", "rubbish").Err())
 

@@ -120,6 +120,23 @@ func TestWhatContradictsIsAnAlarmAndChangesNothing(t *testing.T) {
 	require.Equal(t, map[string]float64{"republished": 1, "malformed": 1}, refusals(t, reg))
 }
 
+// Two people publish at once, under one name, and one of them again: whoever starts
+// later must go by the same one as whoever was there.
+func TestTheFirstContentOfAVersionCountsForWhoeverStartsLater(t *testing.T) {
+	broker := testenv.Kafka(t)
+	first := policy.Seed()
+	other := testpolicy.Version(t, events.SeedPolicy, first.PublishedOn.Start(), func(c *policy.Catalogue) { testpolicy.Widen(c, "promotion") })
+	topic := testpolicy.NewTopic(t, broker, first)
+	running := follow(t, broker.Addrs(), topic, nil, nil)
+	testpolicy.Publish(t, broker, topic, other, first)
+	started := follow(t, broker.Addrs(), topic, nil, nil)
+	for _, f := range []*policyfeed.Follower{running, started} {
+		require.NoError(t, f.CatchUp(t.Context()))
+		known, _ := f.Book().Version(events.SeedPolicy)
+		require.Equal(t, first.Hash(), known.Hash())
+	}
+}
+
 // refusals returns how many versions were refused, by reason.
 func refusals(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kelisim/kelisim/internal/embedded"
@@ -40,8 +41,8 @@ func startSharedKafka() (kafkaServer, error) {
 	return startEmbeddedKafka(embedded.KafkaConfig{Brokers: 1})
 }
 
-func startOwnKafka(t testing.TB, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
-	own := embedded.KafkaConfig{DataDir: t.TempDir(), Brokers: cfg.Brokers, Users: cfg.Users}
+func startOwnKafka(dir string, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
+	own := embedded.KafkaConfig{DataDir: dir, Brokers: cfg.Brokers, Users: cfg.Users}
 	if cert != nil {
 		own.TLS = cert.server()
 	}
@@ -164,3 +165,7 @@ func (r *embeddedRedis) Stop() error {
 	r.redis.Close()
 	return nil
 }
+
+// Disconnect ends the connections of all other clients of a real Redis. The one in the process cannot do it; its clients
+// stand still when it does.
+func Disconnect(context.Context, *redis.Client) error { return nil }

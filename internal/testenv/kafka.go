@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,10 @@ import (
 
 // adminTimeout bounds one administrative call. A real broker on a busy two-core machine has been seen to need seconds.
 const adminTimeout = 30 * time.Second
+
+// metadataAge is how soon the tests' own clients look again where a partition is. They would wait five seconds for a topic
+// that is new.
+const metadataAge = 50 * time.Millisecond
 
 // User is a SASL account: its mechanism (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512), name and password.
 type User = embedded.KafkaUser
@@ -65,41 +70,55 @@ type kafkaServer interface {
 	Close()
 }
 
-// sharedKafka starts the Kafka that all tests of this process share, on first use. It lives as long as the process.
-var sharedKafka = sync.OnceValues(startSharedKafka)
+// sharedKafkas start the Kafkas that all tests of this process share, each on first use: by what was asked for, a
+// func() (*Broker, error). They live as long as the process.
+var sharedKafkas sync.Map
 
-// Kafka returns a Kafka to test against. Without options it is one broker that all tests of the process share (on real
-// Kafka the one at KELISIM_TEST_KAFKA, if that is set); with options it is a new one that ends with the test.
+// Kafka returns a Kafka to test against, which the test shares with all others of its process that ask for the same: it
+// may move leaders of its own topics, and stop no node. Without options it is one broker (on real Kafka the one at
+// KELISIM_TEST_KAFKA, if that is set).
 func Kafka(t testing.TB, opts ...Option) *Broker {
 	t.Helper()
-	if len(opts) > 0 {
-		var cfg KafkaConfig
-		for _, opt := range opts {
-			opt(&cfg)
-		}
-		return StartKafka(t, cfg)
+	var cfg KafkaConfig
+	for _, opt := range opts {
+		opt(&cfg)
 	}
-	server, err := sharedKafka()
+	start, _ := sharedKafkas.LoadOrStore(fmt.Sprintf("%+v", cfg), sync.OnceValues(func() (*Broker, error) {
+		if len(opts) > 0 {
+			return newBroker("", cfg)
+		}
+		server, err := startSharedKafka()
+		return &Broker{server: server}, err
+	}))
+	b, err := start.(func() (*Broker, error))()
 	require.NoError(t, err, "shared kafka")
-	return &Broker{server: server, shared: true}
+	mine := *b
+	mine.shared = true
+	return &mine
 }
 
 // StartKafka starts a Kafka for this test alone, which may stop, kill and restart its nodes. It keeps its data and its
 // ports across restarts.
 func StartKafka(t testing.TB, cfg KafkaConfig) *Broker {
 	t.Helper()
+	b, err := newBroker(t.TempDir(), cfg)
+	require.NoError(t, err, "start kafka")
+	t.Cleanup(b.server.Close)
+	return b
+}
+
+// newBroker starts a Kafka. An embedded one keeps its data in dir, or in memory when there is none.
+func newBroker(dir string, cfg KafkaConfig) (*Broker, error) {
 	cfg.Brokers = max(cfg.Brokers, 1)
 	b := &Broker{cfg: cfg}
+	var err error
 	if cfg.TLS {
-		cert, err := newCertificate()
-		require.NoError(t, err)
-		b.cert = cert
+		if b.cert, err = newCertificate(); err != nil {
+			return nil, err
+		}
 	}
-	server, err := startOwnKafka(t, cfg, b.cert)
-	require.NoError(t, err, "start kafka")
-	t.Cleanup(server.Close)
-	b.server = server
-	return b
+	b.server, err = startOwnKafka(dir, cfg, b.cert)
+	return b, err
 }
 
 // StartKafka3 starts three nodes for this test alone. Topics have three replicas.
@@ -184,7 +203,7 @@ func (b *Broker) admin() (*kadm.Client, error) {
 }
 
 func (b *Broker) clientOptions() []kgo.Opt {
-	opts := []kgo.Opt{kgo.SeedBrokers(b.Addrs()...)}
+	opts := []kgo.Opt{kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(metadataAge)}
 	if tlsConfig := b.TLS(); tlsConfig != nil {
 		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
 	}

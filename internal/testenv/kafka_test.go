@@ -21,6 +21,9 @@ func TestSharedKafkaIsStartedOnce(t *testing.T) {
 	require.Equal(t, first.Addr(), second.Addr())
 	spec := testenv.TopicSpec{Name: "events", Partitions: 3}
 	require.NotEqual(t, first.Topic(t, spec), second.Topic(t, spec))
+	secret := testenv.Kafka(t, testenv.WithTLS())
+	require.Equal(t, secret.Addr(), testenv.Kafka(t, testenv.WithTLS()).Addr(), "whoever asks for the same shares it")
+	require.NotEqual(t, first.Addr(), secret.Addr())
 }
 
 func TestAppendTimeIsTheBrokers(t *testing.T) {
@@ -138,7 +141,7 @@ func consume(t *testing.T, b *testenv.Broker, topic string, n int) []*kgo.Record
 
 func dial(t *testing.T, b *testenv.Broker, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addrs()...))...)
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(50*time.Millisecond))...)
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	return cl

@@ -53,12 +53,12 @@ func startSharedKafka() (kafkaServer, error) {
 	return ownKafka{cluster}, nil
 }
 
-func startOwnKafka(t testing.TB, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
+func startOwnKafka(_ string, cfg KafkaConfig, cert *certificate) (kafkaServer, error) {
 	own := realkafka.Config{Brief: true, Nodes: cfg.Brokers, Users: cfg.Users, Settings: cfg.Settings}
 	if cert != nil {
 		own.CertificatePEM, own.KeyPEM = cert.chainPEM, cert.keyPEM
 	}
-	cluster, err := realkafka.Start(t.Context(), own)
+	cluster, err := realkafka.Start(context.Background(), own)
 	if err != nil {
 		return nil, err
 	}

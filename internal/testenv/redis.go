@@ -49,7 +49,25 @@ func (r *RedisServer) Client(t testing.TB) *redis.Client {
 // Flush drops every key and every loaded script.
 func (r *RedisServer) Flush(t testing.TB) {
 	t.Helper()
-	cl := r.Client(t)
+	r.patiently(t, func(*redis.Client) error { return nil })
+}
+
+// Clear is Flush for a test that begins anew: what clients sent before and the server has not read yet is dropped too,
+// and their connections end.
+func (r *RedisServer) Clear(t testing.TB) {
+	t.Helper()
+	r.patiently(t, func(cl *redis.Client) error { return Disconnect(t.Context(), cl) })
+}
+
+// patiently drops everything behind what comes before, over a connection of its own and with all the time that a machine
+// which stands still may need.
+func (r *RedisServer) patiently(t testing.TB, before func(cl *redis.Client) error) {
+	t.Helper()
+	cl := redis.NewClient(&redis.Options{
+		Addr: r.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
+	})
+	defer cl.Close()
+	require.NoError(t, before(cl))
 	require.NoError(t, cl.FlushAll(t.Context()).Err())
 	require.NoError(t, cl.ScriptFlush(t.Context()).Err())
 }

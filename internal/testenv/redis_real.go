@@ -57,6 +57,11 @@ func (r *RedisServer) Pause(t testing.TB, during func()) {
 	during()
 }
 
+// Disconnect ends the connections of all other clients of a server: what they sent and it has not read yet never comes.
+func Disconnect(ctx context.Context, cl *redis.Client) error {
+	return cl.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes").Err()
+}
+
 // RedisCluster starts a Redis Cluster of three masters and returns a client of it. Commands over keys of several slots
 // fail with CROSSSLOT, as they do in production.
 func RedisCluster(t testing.TB) *redis.ClusterClient {

@@ -3,7 +3,8 @@ package cachetest
 import (
 	"context"
 	"errors"
-	"testing"
+	"fmt"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -12,16 +13,27 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
+// stallsAllowed is how many histories may end because the store did not answer.
+// A machine that stands still for a moment costs one or two; a store that never
+// answers must not pass.
+const stallsAllowed = 10
+
 // agree drives a store and the one in memory through the same random history of
-// an engine's life, and compares everything that can be seen.
-func agree(t *testing.T, open func(t testing.TB) Fixture) {
+// an engine's life, and compares everything that can be seen. A history in which
+// the store did not answer proves nothing: another takes its place.
+func agree(ctx context.Context, t rapid.TB, open Open) {
+	tried := &trial{t: t}
 	rapid.Check(t, func(rt *rapid.T) {
 		memory, err := cache.NewMemory(Layout(), nil)
 		require.NoError(rt, err)
 		p := &pair{
-			t: rt, ctx: t.Context(), log: NewLog(Layout(), partition, 12),
-			model: Fixture{Store: memory, Flush: memory.Flush}, real: open(t),
+			t: rt, trial: tried, ctx: ctx, log: NewLog(Layout(), partition, 12),
+			model: Fixture{Store: memory, Flush: memory.Flush},
 		}
+		p.w = witness{rt, p}
+		p.real, err = open(ctx)
+		p.must(err)
+		rt.Cleanup(p.real.Close)
 		p.claim()
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(*rapid.T) { p.grow() },
@@ -36,9 +48,7 @@ func agree(t *testing.T, open func(t testing.TB) Fixture) {
 			},
 			"flush": func(*rapid.T) {
 				if rapid.IntRange(0, 9).Draw(rt, "flush") == 0 {
-					p.model.Flush()
-					p.real.Flush()
-					p.mark = [2]cache.Mark{}
+					p.flush()
 				}
 			},
 			"": func(*rapid.T) { p.compare() },
@@ -46,157 +56,84 @@ func agree(t *testing.T, open func(t testing.TB) Fixture) {
 	})
 }
 
+// trial is all histories together.
+type trial struct {
+	t      rapid.TB
+	stalls int
+	told   bool // of the first failure
+}
+
+// stall ends a history that proves nothing, and fails when there are too many.
+func (tr *trial) stall(rt *rapid.T, err error) {
+	if tr.stalls++; tr.stalls > stallsAllowed {
+		rt.Fatalf("the store is unavailable in one history after another: %v", err)
+	}
+	rt.Skipf("a history that proves nothing: %v", err)
+}
+
+// witness tells the first failure as it happened, with the steps that led there,
+// and passes it on. What rapid makes smaller may fail in another way, or no more.
+type witness struct {
+	*rapid.T
+	p *pair
+}
+
+// Errorf implements [require.TestingT].
+func (w witness) Errorf(format string, args ...any) {
+	if tr := w.p.trial; !tr.told {
+		tr.told = true
+		tr.t.Logf("the first failure, after %s:\n%s", strings.Join(w.p.steps, ", "), fmt.Sprintf(format, args...))
+	}
+	w.T.Errorf(format, args...)
+}
+
 // pair is a store, its model, and the engine that drives both.
 type pair struct {
 	t           *rapid.T
+	w           witness // what comparisons report to
+	trial       *trial
 	ctx         context.Context
 	log         *Log
 	model, real Fixture
 	mark        [2]cache.Mark // of the model and the store: epochs and times differ
 	last        []cache.Change
 	lastFrom    int64
+	steps       []string // so far
+	stalled     bool     // the store did not answer: nothing is compared any more
 }
 
 func (p *pair) stores() [2]cache.Store { return [2]cache.Store{p.model.Store, p.real.Store} }
-
-func (p *pair) grow() {
-	purposes := []events.Purpose{"promotion", "research", "surveys", "targeted-ads"}
-	for range rapid.IntRange(1, 20).Draw(p.t, "events") {
-		kind := rapid.SampledFrom([]events.Type{events.Granted, events.Withdrawn}).Draw(p.t, "type")
-		p.log.Append(kind, rapid.IntRange(0, 11).Draw(p.t, "subject"), rapid.SampledFrom(purposes).Draw(p.t, "purpose"))
-	}
-}
-
-// write folds what is stored on, or repeats the last batch, or lies about where it starts.
-func (p *pair) write() {
-	from := p.mark[0].Next
-	to := min(int64(len(p.log.Events)), from+int64(rapid.IntRange(0, 30).Draw(p.t, "width")))
-	b := cache.Batch{Partition: partition, From: from, To: to, Wide: rapid.Bool().Draw(p.t, "wide")}
-	switch rapid.IntRange(0, 5).Draw(p.t, "kind") {
-	case 0:
-		b.From, b.Changes = p.lastFrom, p.last
-	case 1:
-		b.From = max(0, from-1)
-	default:
-		if to > from {
-			b.Changes = p.log.Fold(p.stored(), from, to)
-			p.last, p.lastFrom = b.Changes, from
-		}
-	}
-	for i := range b.Changes {
-		b.Changes[i].Act = rapid.Bool().Draw(p.t, "act")
-	}
-	for range rapid.IntRange(0, 2).Draw(p.t, "holds") {
-		b.Holds = append(b.Holds, p.drawHold())
-	}
-	b.Receipted = rapid.Int64Range(0, to).Draw(p.t, "receipted")
-	b.Policy = rapid.SampledFrom([]string{"one", "two"}).Draw(p.t, "policy")
-	p.both("write", func(i int, s cache.Store) (any, error) {
-		b := b
-		b.Epoch = p.mark[i].Epoch
-		r := s.Write(p.ctx, []cache.Batch{b})[0]
-		p.keep(i, r)
-		return []any{plain(r.Mark), r.Skipped}, r.Err
-	})
-}
-
-// stored loads all states, as an engine does that keeps none.
-func (p *pair) stored() map[events.Subject]events.State {
-	states, err := p.model.Store.Load(p.ctx, partition, p.log.Subjects)
-	require.NoError(p.t, err)
-	all := make(map[events.Subject]events.State)
-	for i, s := range p.log.Subjects {
-		all[s] = states[i]
-	}
-	return all
-}
-
-func (p *pair) refresh() {
-	next := p.mark[0].Next + int64(rapid.IntRange(0, 1).Draw(p.t, "off by"))
-	p.both("refresh", func(i int, s cache.Store) (any, error) {
-		proof := cache.Proof{Partition: partition, Epoch: p.mark[i].Epoch, Next: next, Proved: now(), Receipted: next, Policy: "three"}
-		r := s.Refresh(p.ctx, []cache.Proof{proof})[0]
-		p.keep(i, r)
-		return plain(r.Mark), r.Err
-	})
-}
-
-func (p *pair) claim() {
-	p.both("claim", func(i int, s cache.Store) (any, error) {
-		m, err := s.Claim(p.ctx, partition)
-		p.mark[i] = m
-		return plain(m), err
-	})
-	if !p.mark[0].Known {
-		p.begin()
-	}
-}
-
-func (p *pair) begin() {
-	at := int64(rapid.IntRange(0, int(p.mark[0].Next)).Draw(p.t, "at"))
-	p.both("begin", func(i int, s cache.Store) (any, error) {
-		m, err := s.Begin(p.ctx, partition, p.mark[i].Epoch, at)
-		if err == nil {
-			p.mark[i] = m
-		}
-		return plain(m), err
-	})
-}
-
-func (p *pair) act() {
-	limit := rapid.IntRange(0, 5).Draw(p.t, "limit")
-	p.both("act", func(i int, s cache.Store) (any, error) {
-		waiting, err := s.Pending(p.ctx, partition, limit)
-		require.NoError(p.t, err)
-		acted, err := s.Done(p.ctx, partition, p.mark[i].Epoch, waiting)
-		return []any{len(waiting), acted}, err
-	})
-}
-
-func (p *pair) hold() {
-	h := p.drawHold()
-	p.both("hold", func(_ int, s cache.Store) (any, error) {
-		if h.Release {
-			return nil, s.Release(p.ctx, h.Subject, h.At)
-		}
-		return nil, s.Hold(p.ctx, h.Subject, h.At)
-	})
-}
-
-// owe puts what stands in some buckets into the outbox.
-func (p *pair) owe() {
-	first := int32(rapid.IntRange(0, int(Layout().Buckets)).Draw(p.t, "bucket"))
-	note := cache.Sweep{Mark: "two/1", Open: rapid.Bool().Draw(p.t, "open")}
-	p.both("owe", func(i int, s cache.Store) (any, error) {
-		states, _, err := s.States(p.ctx, partition, first, 4)
-		require.NoError(p.t, err)
-		err = s.Owe(p.ctx, partition, p.mark[i].Epoch, states, note)
-		swept, err2 := s.Swept(p.ctx, partition)
-		require.NoError(p.t, err2)
-		return []any{len(states), swept}, err
-	})
-}
-
-// holdable is how many of the subjects are ever held and looked up.
-const holdable = 3
-
-func (p *pair) drawHold() cache.Hold {
-	return cache.Hold{
-		Subject: p.log.Subjects[rapid.IntRange(0, holdable-1).Draw(p.t, "held")],
-		At:      p.log.At(int64(rapid.IntRange(0, 40).Draw(p.t, "position"))),
-		Release: rapid.Bool().Draw(p.t, "release"),
-	}
-}
 
 // both runs one step on both and compares what came out.
 func (p *pair) both(step string, run func(i int, s cache.Store) (any, error)) {
 	var got [2]any
 	var errs [2]error
+	p.steps = append(p.steps, step)
+	if p.stalled {
+		p.t.SkipNow()
+	}
 	for i, s := range p.stores() {
 		got[i], errs[i] = run(i, s)
+		p.answered(errs[i])
 	}
-	require.Equal(p.t, kind(errs[0]), kind(errs[1]), "%s: %v, but redis: %v", step, errs[0], errs[1])
-	require.Equal(p.t, got[0], got[1], step)
+	require.Equal(p.w, kind(errs[0]), kind(errs[1]), "%s: %v, but redis: %v", step, errs[0], errs[1])
+	require.Equal(p.w, got[0], got[1], step)
+}
+
+// must ends the history at an error that no step may have.
+func (p *pair) must(err error) {
+	p.answered(err)
+	require.NoError(p.w, err)
+}
+
+// answered ends the history when the store could not be asked: what it holds
+// now nobody knows.
+func (p *pair) answered(err error) {
+	if !errors.Is(err, cache.ErrUnavailable) {
+		return
+	}
+	p.stalled = true
+	p.trial.stall(p.t, err)
 }
 
 func (p *pair) keep(i int, r cache.Result) {
@@ -205,13 +142,18 @@ func (p *pair) keep(i int, r cache.Result) {
 	}
 }
 
+// clockSlack is how far a machine's clock may be set back between two commands.
+// That freshness is no further ahead than that, to the millisecond, is another
+// promise's to show.
+const clockSlack = events.Millis(1000)
+
 // compare looks at everything that is stored.
 func (p *pair) compare() {
 	who := rapid.IntRange(0, holdable-1).Draw(p.t, "look up")
 	p.both("compare", func(i int, s cache.Store) (any, error) {
 		var seen []any
 		states, err := s.Load(p.ctx, partition, p.log.Subjects)
-		require.NoError(p.t, err)
+		p.must(err)
 		var digest cache.Digest
 		for n, subject := range p.log.Subjects {
 			digest = digest.Swap(subject, events.State{}, states[n])
@@ -220,16 +162,16 @@ func (p *pair) compare() {
 				continue
 			}
 			v, err := s.Lookup(p.ctx, subject)
-			require.NoError(p.t, err)
-			require.Equal(p.t, states[n], v.State)
-			require.LessOrEqual(p.t, v.Fresh, v.Now)
+			p.must(err)
+			require.Equal(p.w, states[n], v.State)
+			require.LessOrEqual(p.w, v.Fresh, v.Now+clockSlack)
 			seen = append(seen, v.Held, v.Known, v.Next, v.Fresh == 0, v.Policy)
 		}
 		if p.mark[i].Known {
-			require.Equal(p.t, digest, p.mark[i].Digest, "the digest is that of what is stored")
+			require.Equal(p.w, digest, p.mark[i].Digest, "the digest is that of what is stored")
 		}
 		waiting, err := s.Pending(p.ctx, partition, 100)
-		require.NoError(p.t, err)
+		p.must(err)
 		return append(seen, waiting), nil
 	})
 }

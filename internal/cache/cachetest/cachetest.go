@@ -17,10 +17,14 @@ import (
 type Fixture struct {
 	Store cache.Store
 	Flush func() // deletes everything behind the store's back
+	Close func() // ends what was opened for it
 }
 
-// Run tries everything that a store promises. open returns an empty one.
-func Run(t *testing.T, open func(t testing.TB) Fixture) {
+// Open opens a store that is empty.
+type Open func(ctx context.Context) (Fixture, error)
+
+// Run tries everything that a store promises.
+func Run(t *testing.T, open Open) {
 	for _, promise := range []struct {
 		name string
 		test func(t *testing.T, f Fixture)
@@ -53,9 +57,14 @@ func Run(t *testing.T, open func(t testing.TB) Fixture) {
 		{"SweepIsRememberedByTheOwnerAlone", sweepIsRemembered},
 		{"StatesAreFoundBucketByBucket", statesByBucket},
 	} {
-		t.Run(promise.name, func(t *testing.T) { promise.test(t, open(t)) })
+		t.Run(promise.name, func(t *testing.T) {
+			f, err := open(t.Context())
+			require.NoError(t, err)
+			defer f.Close()
+			promise.test(t, f)
+		})
 	}
-	t.Run("AgreesWithMemoryOnAnyHistory", func(t *testing.T) { agree(t, open) })
+	t.Run("AgreesWithMemoryOnAnyHistory", func(t *testing.T) { agree(t.Context(), t, open) })
 }
 
 // owner is a consumer that owns partition 1 of a store.

@@ -41,7 +41,7 @@ func newPlace(t *testing.T) *place {
 	require.NoError(t, err)
 	p := &place{broker: b, admin: a, topic: b.Topic(t, testenv.TopicSpec{Name: "offsets", Partitions: 2})}
 	p.group = offsets.Group{Service: "marketing", Name: p.topic + "-group", Cache: stands{{Known: true, Next: 6}, {}}}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(50*time.Millisecond), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	for partition, n := range []int{10, 20} {

@@ -86,6 +86,17 @@ type Mend struct {
 // Empty says whether nothing is wrong.
 func (p *Plan) Empty() bool { return len(p.Mends) == 0 && len(p.Holds) == 0 }
 
+// Whole says whether all of the range was compared with every cache: none was being
+// built meanwhile.
+func (p *Plan) Whole() bool {
+	for i := range p.Services {
+		if len(p.Services[i].Unknown()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Count returns how many subjects of a service a replay would have that effect
 // on, over all services when none is named.
 func (p *Plan) Count(e Effect, service string) (n int) {

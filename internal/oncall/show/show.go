@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
@@ -64,6 +65,9 @@ func (a Answer) String() string {
 	return text
 }
 
+// patience is what a guard gets for an answer: who waits is a person.
+const patience = 5 * time.Second
+
 // Subject asks every service, or the named ones, about a subject. When they
 // disagree the error is [exit.ErrFindings].
 func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services ...string) (*Report, error) {
@@ -71,7 +75,7 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 	if err != nil {
 		return nil, err
 	}
-	rules, err := k.Rules(ctx)
+	rules, err := known(ctx, k, layouts)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +91,38 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 		err = exit.ErrFindings
 	}
 	decided, fault := read(ctx, k, rules, r.positions())
-	if fault != nil {
-		return nil, fault
+	if fault != nil { // what Redis answers is said all the same
+		return r, fmt.Errorf("the events that decided: %w", fault)
 	}
 	r.Decided = decided
 	return r, err
+}
+
+// known returns the rules of the services' newest book of policies. It stands in
+// Redis beside the states, so that nobody needs the log to ask a cache.
+func known(ctx context.Context, k *cluster.Cluster, layouts []cache.Layout) (*events.Rules, error) {
+	client, err := k.Redis()
+	if err != nil {
+		return nil, err
+	}
+	newest := new(policy.Book)
+	for _, l := range layouts {
+		published, err := cache.NewReader(client, l.Service).Policies(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", l.Service, err)
+		}
+		if published.Catalogues == "" {
+			continue // its guards deny, and say so
+		}
+		book, err := policy.ReadBook([]byte(published.Catalogues))
+		if err != nil {
+			return nil, fmt.Errorf("policies of service %s: %w", l.Service, err)
+		}
+		if len(book.Versions()) > len(newest.Versions()) {
+			newest = book
+		}
+	}
+	return newest.Rules(), nil
 }
 
 func purposes(rules *events.Rules) []events.Purpose {
@@ -123,22 +154,16 @@ func look(ctx context.Context, k *cluster.Cluster, rules *events.Rules, l cache.
 			out.Held = append(out.Held, h.At.String())
 		}
 	}
-	age := time.Duration(view.Now-view.Fresh) * time.Millisecond
 	if view.Known && view.Fresh > 0 {
-		seconds := age.Seconds()
+		seconds := (time.Duration(view.Now-view.Fresh) * time.Millisecond).Seconds()
 		out.Fresh = &seconds
 	}
+	asked := guard.New(client, l.Service, guard.WithDeadline(patience))
 	for _, p := range purposes(rules) {
-		a := rules.Decide(view.State, p)
-		switch { // in the guard's order
-		case out.Fresh == nil || age > guard.DefaultMaxStaleness:
-			a.Allowed, a.Reason = false, events.Stale
-		case view.Held:
-			a.Allowed, a.Reason = false, events.Held
-		}
-		answer := Answer{Allowed: a.Allowed, Reason: a.Reason.String(), by: a.By}
-		if a.By != (events.Version{}) {
-			answer.By = a.By.String()
+		a, by := asked.Check(ctx, s, p), rules.Decide(view.State, p).By // also where it is held, or stale
+		answer := Answer{Allowed: a.Allowed, Reason: a.Reason.String(), by: by}
+		if by != (events.Version{}) {
+			answer.By = by.String()
 		}
 		out.Answers[p] = answer
 	}
