@@ -13,7 +13,9 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
 	"github.com/kelisim/kelisim/internal/oncall/offsets"
@@ -47,7 +49,28 @@ func (s *session) replayBench(ctx context.Context, services []string) (*replay.B
 	for service, m := range caches {
 		b.Caches[service] = m
 	}
-	return b, nil
+	b.State = s.Topics.State
+	b.Witnesses, err = s.witnesses(ctx)
+	return b, err
+}
+
+// witnesses are the caches of all services that fold this log: whoever of them may
+// bear the snapshots out.
+func (s *session) witnesses(ctx context.Context) (all []basis.Spots, err error) {
+	layouts, err := s.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.Redis()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layouts {
+		if l.Topic == s.Topics.Events && l.Generation == s.Generation {
+			all = append(all, cache.NewInspector(client, l))
+		}
+	}
+	return all, nil
 }
 
 // selectionFlags choose records of the log.

@@ -83,7 +83,7 @@ func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
 	if end.First > r.From || end.End < r.To {
 		return exit.Refuse("partition %d: the log has %d to %d, and the plan is about %d to %d", r.Partition, end.First, end.End, r.From, r.To)
 	}
-	found, _, err := b.readRange(ctx, r.Partition, stream.Range{From: r.From, To: r.To}, &Selection{})
+	found, subjects, err := b.readRange(ctx, r.Partition, stream.Range{From: r.From, To: r.To}, &Selection{})
 	if err != nil {
 		return err
 	}
@@ -94,10 +94,8 @@ func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
 	if len(planned) == 0 {
 		return nil
 	}
-	if err := whole(r.Partition, end); err != nil {
-		return err
-	}
-	h, people, sights, err := w.follow(ctx, r.Partition, end, planned)
+	people := w.recognise(subjects, planned)
+	h, sights, err := w.follow(ctx, r.Partition, end, planned, people)
 	if err != nil {
 		return err
 	}
@@ -112,9 +110,9 @@ func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
 	return nil
 }
 
-// follow opens the histories of those whom the plan is about, and finds out who
-// they are: the plan knows their fingerprints, and the log their ids.
-func (w *Work) follow(ctx context.Context, partition int32, end stream.Offsets, planned map[string]*planned) (*history, map[string]events.Subject, map[string]cache.Sight, error) {
+// recognise finds out whom the plan is about: it knows their fingerprints, and the
+// range their ids.
+func (w *Work) recognise(subjects map[string]events.Subject, planned map[string]*planned) map[string]events.Subject {
 	prints := make(map[string]bool)
 	for _, of := range planned {
 		for print := range of.mends {
@@ -124,20 +122,28 @@ func (w *Work) follow(ctx context.Context, partition int32, end stream.Offsets, 
 			prints[of.holds[i].Subject] = true
 		}
 	}
-	people := make(map[string]events.Subject)
-	h, sights, err := w.bench.open(ctx, partition, end.End, slices.Sorted(maps.Keys(planned)), func(key []byte) bool {
-		print := fingerprint(w.plan.Salt, key)
-		if prints[print] {
-			people[print], _ = events.ParseSubject(string(key)) // the history looks at it again
+	people := make(map[string]events.Subject, len(prints))
+	for id, who := range subjects {
+		if print := fingerprint(w.plan.Salt, []byte(id)); prints[print] {
+			people[print] = who
 		}
-		return prints[print]
-	})
+	}
+	return people
+}
+
+// follow opens the histories of those whom the plan is about.
+func (w *Work) follow(ctx context.Context, partition int32, end stream.Offsets, planned map[string]*planned, people map[string]events.Subject) (*history, map[string]cache.Sight, error) {
+	wanted := make(map[string]bool, len(people))
+	for _, who := range people {
+		wanted[who.Reveal()] = true
+	}
+	h, sights, err := w.bench.open(ctx, partition, end, slices.Sorted(maps.Keys(planned)), func(key []byte) bool { return wanted[string(key)] })
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if h == nil {
-		return nil, nil, nil, exit.Refuse("partition %d: every cache lost its position: they are being built from the log", partition)
+		return nil, nil, exit.Refuse("partition %d: every cache lost its position: they are being built from the log", partition)
 	}
 	w.open = append(w.open, h)
-	return h, people, sights, nil
+	return h, sights, nil
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // Wish is how a replay is to be done, beside what is replayed.
@@ -93,16 +92,14 @@ func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32
 	if len(subjects) == 0 {
 		return nil
 	}
-	if err := whole(partition, end); err != nil {
-		return err
-	}
 	services := slices.Sorted(maps.Keys(b.Caches))
-	h, sights, err := b.open(ctx, partition, end.End, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
+	h, sights, err := b.open(ctx, partition, end, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
 	if err != nil {
 		return err
 	}
 	if h != nil {
 		defer h.close()
+		p.Ranges[len(p.Ranges)-1].began(h, end)
 	}
 	people := make([]events.Subject, 0, len(subjects))
 	for _, id := range slices.Sorted(maps.Keys(subjects)) {
@@ -120,15 +117,6 @@ func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32
 	return nil
 }
 
-// whole refuses a partition whose beginning is gone: nobody's whole history is in
-// it, and a fold of the rest is nobody's state.
-func whole(partition int32, o stream.Offsets) error {
-	if o.First > 0 {
-		return exit.Refuse("partition %d: the log begins at %d, so no history is whole; rebuild from the snapshots instead", partition, o.First)
-	}
-	return nil
-}
-
 // planService compares and counts for one service.
 func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service string, people []events.Subject, part *Part) error {
 	found, err := b.survey(ctx, h, service, people)
@@ -137,6 +125,10 @@ func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service st
 	}
 	for i := range found {
 		f := &found[i]
+		if f.unknown {
+			part.Unjudged++
+			continue
+		}
 		if !f.differs {
 			part.Unchanged++
 			continue

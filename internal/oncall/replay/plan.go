@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 )
 
 // planFormat is raised when a plan means something else than before.
@@ -49,6 +50,16 @@ type Range struct {
 	Newest    time.Time      `json:"newest,omitzero"`
 	Types     map[string]int `json:"types"`
 	Digest    string         `json:"digest"` // of all records of the range, to know it again
+
+	LogBegins int64 `json:"logbegins,omitempty"` // the log has lost what stood before
+	Snapshots int64 `json:"snapshots,omitempty"` // histories began with the snapshots, and the log from here on
+}
+
+// began notes what the histories of the range began with.
+func (r *Range) began(h *history, log stream.Offsets) {
+	if h.basis != nil {
+		r.LogBegins, r.Snapshots = log.First, h.basis.From
+	}
 }
 
 // Service is what a replay finds in one service's cache.
@@ -66,8 +77,9 @@ type Part struct {
 	Unchanged int            `json:"unchanged"`
 	Effects   map[Effect]int `json:"effects"`
 	Kinds     map[Kind]int   `json:"kinds"`
-	LeftOut   int            `json:"leftout"` // of those that would allow something
-	Unheld    int            `json:"unheld"`  // subjects whose holds were lost
+	LeftOut   int            `json:"leftout"`            // of those that would allow something
+	Unheld    int            `json:"unheld"`             // subjects whose holds were lost
+	Unjudged  int            `json:"unjudged,omitempty"` // subjects of whom snapshots know an event that the service has not applied
 }
 
 // Mend is one state to be replaced.
@@ -111,6 +123,14 @@ func (s *Service) Unchanged() (n int) {
 func (s *Service) Unheld() (n int) {
 	for i := range s.Parts {
 		n += s.Parts[i].Unheld
+	}
+	return n
+}
+
+// Unjudged returns how many subjects nothing can be said of.
+func (s *Service) Unjudged() (n int) {
+	for i := range s.Parts {
+		n += s.Parts[i].Unjudged
 	}
 	return n
 }
