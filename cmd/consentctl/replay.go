@@ -78,7 +78,8 @@ type selectionFlags struct {
 	since, until, subject string
 	partitions            []int32
 	from, to              int64
-	types                 []string
+	types, sources        []string
+	filter                string
 }
 
 func (f *selectionFlags) add(c *cobra.Command) {
@@ -90,6 +91,8 @@ func (f *selectionFlags) add(c *cobra.Command) {
 	flags.Int64Var(&f.to, "to-offset", 0, "before this offset, of one partition")
 	flags.StringVar(&f.subject, "subject", "", "only this subject's; reads one partition")
 	flags.StringSliceVar(&f.types, "type", nil, "only of these CloudEvents types")
+	flags.StringSliceVar(&f.sources, "source", nil, "only of these CloudEvents sources")
+	flags.StringVar(&f.filter, "filter", "", "only events that this CESQL expression is true of; it may not look at the subject")
 }
 
 func (f *selectionFlags) selection(now time.Time) (replay.Selection, error) {
@@ -116,6 +119,12 @@ func (f *selectionFlags) selection(now time.Time) (replay.Selection, error) {
 			return s, exit.Misused("--type: %q is unknown", name)
 		}
 		s.Types = append(s.Types, t)
+	}
+	s.Sources = f.sources
+	if f.filter != "" {
+		if s.Filter, err = replay.ParseFilter(f.filter); err != nil {
+			return s, exit.Misused("--filter: %w", err)
+		}
 	}
 	return s, nil
 }

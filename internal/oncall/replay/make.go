@@ -38,6 +38,10 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	if !s.Subject.IsZero() {
 		p.Who = s.Subject.String()
 	}
+	p.Sources = s.Sources
+	if s.Filter != nil {
+		p.Filter = s.Filter.String()
+	}
 	for _, t := range s.Types {
 		p.Types = append(p.Types, t.String())
 	}

@@ -26,6 +26,9 @@ type Plan struct {
 	Types []string   `json:"types,omitempty"`
 	Who   string     `json:"subject,omitempty"` // masked
 
+	Sources []string `json:"sources,omitempty"`
+	Filter  string   `json:"filter,omitempty"` // in CloudEvents SQL; it names nobody
+
 	OnlyDeny bool `json:"onlydeny"` // what would allow anything is left out
 	Act      bool `json:"act"`      // services act on what is repaired
 

@@ -63,6 +63,12 @@ func (p *Plan) chosen() string {
 	if len(p.Types) > 0 {
 		out = append(out, "of type "+strings.Join(p.Types, ", "))
 	}
+	if len(p.Sources) > 0 {
+		out = append(out, "from "+strings.Join(p.Sources, ", "))
+	}
+	if p.Filter != "" {
+		out = append(out, "where "+p.Filter)
+	}
 	if p.Who != "" {
 		out = append(out, "of "+p.Who)
 	}

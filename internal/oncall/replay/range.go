@@ -40,7 +40,7 @@ func (b *Bench) enter(out *Range, subjects map[string]events.Subject, s *Selecti
 	who, fault := events.ParseSubject(string(r.Key))
 	var e events.Event
 	decoded := b.Decoder.Decode(r, &e) == nil
-	if decoded && !s.wants(who, &e) || !decoded && !s.wants(who, nil) {
+	if decoded && !s.wants(r, who, &e) || !decoded && !s.wants(r, who, nil) {
 		return
 	}
 	out.Selected++
