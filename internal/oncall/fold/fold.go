@@ -116,7 +116,7 @@ func (f *Fold) record(r *stream.Record) {
 	}
 	if f.decoder.Decode(r, e) != nil {
 		if e.Type == 0 || e.Type.Restricts() {
-			f.hold(string(r.Key), at.Position, at.Position)
+			f.aside(string(r.Key), at.Position, at.Position)
 		}
 		return
 	}
@@ -127,10 +127,10 @@ func (f *Fold) record(r *stream.Record) {
 	}
 	switch {
 	case !r.LogAppend:
-		f.hold(e.Subject.Reveal(), first, at.Position)
+		f.aside(e.Subject.Reveal(), first, at.Position)
 	case f.cfg.Layout.PartitionOf(e.Subject) != f.Partition:
 		if e.Type.Restricts() {
-			f.stray(e.Subject.Reveal(), first, at.Position)
+			f.aside(e.Subject.Reveal(), first, at.Position)
 		}
 	default:
 		f.apply(e, first)
