@@ -50,10 +50,16 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	}
 	b.start(ranges, ends)
 	defer b.progress().Done()
+	var strays []stray
 	for _, partition := range slices.Sorted(maps.Keys(ranges)) {
-		if err := b.plan(ctx, p, &s, partition, ranges[partition], ends[partition]); err != nil {
+		astray, err := b.plan(ctx, p, &s, partition, ranges[partition], ends[partition])
+		if err != nil {
 			return nil, err
 		}
+		strays = append(strays, astray...)
+	}
+	if err := b.planStrays(ctx, p, strays, ends); err != nil {
+		return nil, err
 	}
 	p.Hash, err = p.sum()
 	return p, err
@@ -86,16 +92,21 @@ func (b *Bench) start(ranges map[int32]stream.Range, ends map[int32]stream.Offse
 	b.progress().Start(total)
 }
 
-// plan adds one partition to the plan.
-func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32, r stream.Range, end stream.Offsets) error {
-	found, subjects, err := b.readRange(ctx, partition, r, s)
+// plan adds one partition to the plan, and returns what stands in it by mistake.
+func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32, r stream.Range, end stream.Offsets) ([]stray, error) {
+	found, whom, err := b.readRange(ctx, partition, r, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Ranges = append(p.Ranges, *found)
-	if len(subjects) == 0 {
-		return nil
+	if len(whom.subjects) == 0 {
+		return whom.strays, nil
 	}
+	return whom.strays, b.planPeople(ctx, p, partition, whom.subjects, end)
+}
+
+// planPeople compares the subjects of a partition in every service.
+func (b *Bench) planPeople(ctx context.Context, p *Plan, partition int32, subjects map[string]events.Subject, end stream.Offsets) error {
 	services := slices.Sorted(maps.Keys(b.Caches))
 	h, sights, err := b.open(ctx, partition, end, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
 	if err != nil {

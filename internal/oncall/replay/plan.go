@@ -70,6 +70,8 @@ type Service struct {
 	Service string `json:"service"`
 	Buckets int32  `json:"buckets"`
 	Parts   []Part `json:"parts"`
+
+	Misplaced int `json:"misplaced,omitempty"` // subjects who lost the hold of an event that the range has in a wrong partition
 }
 
 // Part is the same in one partition. What the effects count are subjects.
@@ -124,6 +126,7 @@ func (s *Service) Unchanged() (n int) {
 
 // Unheld returns how many subjects lost a hold.
 func (s *Service) Unheld() (n int) {
+	n = s.Misplaced
 	for i := range s.Parts {
 		n += s.Parts[i].Unheld
 	}
