@@ -28,6 +28,7 @@ type town struct {
 	desk     *marketing.Desk
 	ask      *guard.Guard
 	told     int
+	last     events.Millis // when people decided last
 }
 
 const inTown = 120
@@ -72,6 +73,14 @@ func (w *town) person(n int) events.Subject {
 	return s
 }
 
+// later returns a moment after every one that it returned before: who decides
+// twice within a millisecond gets the safer of the two.
+func (w *town) later() events.Millis {
+	require.Eventually(w.t, func() bool { return events.MillisOf(w.producer.Now()) > w.last }, 30*time.Second, time.Millisecond)
+	w.last = events.MillisOf(w.producer.Now())
+	return w.last
+}
+
 // decide publishes that people decide on promotion and research.
 func (w *town) decide(kind events.Type, under events.PolicyVersion, who ...int) {
 	rules := events.SeedRules()
@@ -79,12 +88,12 @@ func (w *town) decide(kind events.Type, under events.PolicyVersion, who ...int) 
 	if kind != events.PolicyAccepted {
 		purposes, _ = rules.Set("promotion", "research")
 	}
-	messages := make([]stream.Message, len(who))
+	messages, decided := make([]stream.Message, len(who)), w.later()
 	for i, n := range who {
 		w.told++
 		m, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
 			Method: events.ByPerson, Evidence: "https://evidence.example/1", ID: fmt.Sprint(w.told), Source: "/web", Type: kind, Subject: w.person(n),
-			Policy: under, Purposes: purposes, Decided: events.MillisOf(w.producer.Now()), Data: []byte("{}"),
+			Policy: under, Purposes: purposes, Decided: decided, Data: []byte("{}"),
 		})
 		require.NoError(w.t, err)
 		m.Topic = w.topics.Events

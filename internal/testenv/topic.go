@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/deploy"
 )
 
 // TopicSpec describes a topic for a test.
@@ -36,6 +38,19 @@ func (b *Broker) Topic(t testing.TB, spec TopicSpec) string {
 	b.awaitLeaders(ctx, t, name)
 	t.Cleanup(func() { b.deleteTopic(name) })
 	return name
+}
+
+// Deployed creates a topic as deploy/topics.yaml has it, with another number of partitions; 0 means its own.
+func (b *Broker) Deployed(t testing.TB, name string, partitions int) string {
+	t.Helper()
+	layout, err := deploy.Topics()
+	require.NoError(t, err)
+	topic, err := layout.ForBrokers(len(b.Addrs())).Topic(name)
+	require.NoError(t, err)
+	if partitions == 0 {
+		partitions = topic.Partitions
+	}
+	return b.Topic(t, TopicSpec{Name: name, Partitions: partitions, Config: topic.Config})
 }
 
 // CompactedConfig returns topic settings with which the log cleaner works within seconds. A segment is rolled only by

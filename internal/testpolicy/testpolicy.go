@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
@@ -20,9 +21,7 @@ import (
 // NewTopic creates a topic for policies and publishes versions to it.
 func NewTopic(t testing.TB, broker *testenv.Broker, versions ...*policy.Catalogue) string {
 	t.Helper()
-	topic := broker.Topic(t, testenv.TopicSpec{Name: "policies", Config: map[string]string{
-		"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime",
-	}})
+	topic := broker.Deployed(t, deploy.PoliciesTopic, 0)
 	Publish(t, broker, topic, versions...)
 	return topic
 }

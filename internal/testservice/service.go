@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
@@ -32,14 +33,14 @@ type Topics struct {
 	Partitions               int32
 }
 
-// NewTopics creates topics with names of their own, and publishes the seed version
-// of the policy.
+// NewTopics creates topics as deploy/topics.yaml has them, but with names of their
+// own, as many partitions for the events as asked for, and few for the others. The
+// seed version of the policy is published.
 func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
-	appended := map[string]string{"message.timestamp.type": "LogAppendTime"}
 	return Topics{
-		Events:     broker.Topic(t, testenv.TopicSpec{Name: "events", Partitions: partitions, Config: appended}),
-		Parked:     broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 1}),
-		Receipts:   broker.Topic(t, testenv.TopicSpec{Name: "receipts", Partitions: 1}),
+		Events:     broker.Deployed(t, deploy.EventsTopic, partitions),
+		Parked:     broker.Deployed(t, deploy.ParkedTopic, 2),
+		Receipts:   broker.Deployed(t, deploy.ReceiptsTopic, 1),
 		Policies:   testpolicy.NewTopic(t, broker, testpolicy.Seed(t)),
 		Partitions: int32(partitions),
 	}
