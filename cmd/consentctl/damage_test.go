@@ -90,8 +90,16 @@ func (b *bench) damage(t testing.TB, service, who, state string) {
 //	redis-forget SERVICE             lose the positions of the service's partitions
 //	wait-staged SERVICE              wait until a rebuild of the service has staged states
 //	staged SERVICE N                 want that the service has states that are staged, or none when N is 0
+//	redis-digest SERVICE             put another digest in the place of the service's, in all partitions
 //	crowd N                          N people consent to promotion
 func init() {
+	scriptCommands["redis-digest"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		b, t := benchOf(ts), testingOf(ts)
+		l := b.layout(t, args[0])
+		for p := range l.Partitions {
+			require.NoError(t, b.client.HSet(t.Context(), l.Prefix(p)+"pos", "digest", "17").Err())
+		}
+	}
 	scriptCommands["wait-staged"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		require.Eventually(testingOf(ts), func() bool { return benchOf(ts).staged(testingOf(ts), args[0]) > 0 }, 30*time.Second, time.Millisecond)
 	}

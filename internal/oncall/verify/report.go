@@ -147,12 +147,12 @@ func (v *verifier) conclude(p *Partition, last *pass) {
 		case spot.Next < last.offsets.First:
 			whole(Lost, fmt.Sprint(last.offsets.First), fmt.Sprint(spot.Next))
 		}
-		if i >= len(p.marks) || !p.marks[i].known {
-			continue
+		if i >= len(p.marks) || !p.marks[i].known || !p.whole() {
+			continue // what is left of a log gives nobody's digest
 		}
 		m := p.marks[i]
 		s.Next, s.Log, s.Keeps = m.at, hex(m.log), hex(m.keeps)
-		if m.log != m.keeps && s.Differences == 0 && p.whole() {
+		if m.log != m.keeps && s.Differences == 0 {
 			whole(NotKept, s.Log, s.Keeps)
 		}
 	}
