@@ -86,12 +86,12 @@ func (s *session) hasRecord() error {
 	if err != nil {
 		return err
 	}
-	n, err := admin.Partitions(s.Context(), s.Topics.Audit)
-	if err == nil && n == 0 {
-		err = errors.New("is not there; consentctl topics create makes it")
-	}
+	found, err := admin.Topics(s.Context(), s.Topics.Audit)
 	if err != nil {
-		return exit.Refuse("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)
+		return fmt.Errorf("what is done cannot be recorded: topic %s: %w", s.Topics.Audit, err)
+	}
+	if _, there := found[s.Topics.Audit]; !there {
+		return exit.Refuse("what is done cannot be recorded: topic %s: is not there; consentctl topics create makes it", s.Topics.Audit)
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 )
 
@@ -16,14 +16,14 @@ func newAudit(p *program) *cobra.Command {
 }
 
 func newAuditList(p *program) *cobra.Command {
-	var since time.Duration
+	var since moment.Flag
 	var operator string
 	c := &cobra.Command{
 		Use: "list", Short: "List what was done: who, why, by which plan, and what came of it", Args: cobra.NoArgs,
 		Long: "List what was done with consentctl, oldest first, a line for each act. An act that stays \"begun\" did not live to say\n" +
 			"how it ended: look what it left.",
 	}
-	c.Flags().DurationVar(&since, "since", 0, "only what began within this time, as in 24h; 0 is everything")
+	c.Flags().Var(&since, "since", "only what began at or after this time, or so long ago, as in 24h")
 	c.Flags().StringVar(&operator, "by", "", "only what this operator did")
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
 		history := &audit.History{Acts: []audit.Entry{}}
@@ -39,9 +39,8 @@ func newAuditList(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		from := time.Now().Add(-since)
 		history.Keep(func(e *audit.Entry) bool {
-			return (since == 0 || !e.Begun.Before(from)) && (operator == "" || e.Operator == operator)
+			return !e.Begun.Before(since.Time) && (operator == "" || e.Operator == operator)
 		})
 		return history, nil
 	})

@@ -58,8 +58,10 @@ func newCanary(p *program) *cobra.Command {
 	flags.StringVar(&f.purpose, "purpose", string(canary.DefaultPurpose), "what canaries consent to")
 	flags.StringVar(&f.metrics, "metrics", "", "loopback address to serve /metrics on, as in 127.0.0.1:9465")
 	flags.StringSliceVar(&f.services, "service", all, "services whose guards are asked")
-	c.MarkFlagsMutuallyExclusive("once", "for")
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
+		if f.once && f.lasting > 0 {
+			return nil, exit.Misused("--once and --for: one of them")
+		}
 		if f.every <= 0 {
 			return nil, exit.Misused("--every: want more than nothing")
 		}

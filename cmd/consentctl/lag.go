@@ -25,6 +25,7 @@ func newLag(p *program) *cobra.Command {
 		Long: "Say how far each service is behind the log, by partition: in records, in seconds (the age of the oldest event that it has\n" +
 			"not applied), and what is the matter. It looks twice. Exits with 3 when a partition is not well:\n\n" +
 			"  idle, current, catching   well: nothing came, nothing is missing, it moves\n" +
+			"  late                      behind and moving, and too far for the guards: they deny\n" +
 			"  stuck                     behind, and not moving\n" +
 			"  stale                     nothing is missing, but no consumer proves it: guards deny\n" +
 			"  never                     nothing was ever applied, or the cache was lost: guards deny\n" +

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,18 @@ func (s *session) group(service, name string) (offsets.Group, error) {
 	return offsets.Group{Service: service, Name: cmp.Or(name, roles.GroupOf(service)), Cache: cache.NewReader(client, service)}, nil
 }
 
+// mustBe refuses the name of a service that is neither one of ours nor has a cache:
+// nothing would be found of it, and all be well.
+func (s *session) mustBe(ctx context.Context, service string) error {
+	if slices.ContainsFunc(roles.All(), func(r roles.Role) bool { return r.Name == service }) {
+		return nil
+	}
+	if _, err := s.Services(ctx, service); err != nil {
+		return exit.Misused("service %s: %w", service, err)
+	}
+	return nil
+}
+
 func newOffsetsMove(p *program) *cobra.Command {
 	var to, name, snapshot string
 	var partitions []int32
@@ -66,7 +79,7 @@ func newOffsetsMove(p *program) *cobra.Command {
 			"the position that counts is in Redis (see \"replay\"). A snapshot file is written before; \"offsets undo\" takes it back.",
 	}
 	flags := c.Flags()
-	flags.StringVar(&to, "to", "", "start, end, cache, an offset, +n, -n, a time like 2026-11-22T10:00:00Z, or a duration like -2h")
+	flags.StringVar(&to, "to", "", "start, end, cache, an offset, +n, -n, a time like 2026-11-22T10:00:00Z, or how long ago, like 2h")
 	flags.Int32SliceVar(&partitions, "partitions", nil, "only these")
 	flags.StringVar(&name, "group", "", "name of the group, if it is not consent-SERVICE")
 	flags.StringVar(&snapshot, "snapshot", "", "file to write the snapshot to; it must not exist (offsets-GROUP-TIME.json)")
@@ -78,6 +91,9 @@ func newOffsetsMove(p *program) *cobra.Command {
 		}
 		admin, err := s.Admin()
 		if err != nil {
+			return nil, err
+		}
+		if err := s.mustBe(ctx, args[0]); err != nil {
 			return nil, err
 		}
 		g, err := s.group(args[0], name)

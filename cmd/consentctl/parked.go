@@ -12,7 +12,7 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
-	"github.com/kelisim/kelisim/internal/oncall/offsets"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
 )
 
@@ -86,7 +86,8 @@ func (s *session) menders(ctx context.Context, services ...string) (map[string]*
 // parkedFlags choose among what is parked.
 type parkedFlags struct {
 	reasons, services, sources, types, states []string
-	subject, since, until                     string
+	subject                                   string
+	since, until                              moment.Flag
 }
 
 func (f *parkedFlags) add(c *cobra.Command) {
@@ -97,13 +98,15 @@ func (f *parkedFlags) add(c *cobra.Command) {
 	flags.StringSliceVar(&f.types, "type", nil, "only of these CloudEvents types")
 	flags.StringSliceVar(&f.states, "state", nil, "only what is open, redriven or dismissed")
 	flags.StringVar(&f.subject, "subject", "", "only of this subject")
-	flags.StringVar(&f.since, "since", "", "only what was parked at or after this time, or duration like -2h")
-	flags.StringVar(&f.until, "until", "", "only what was parked before")
+	flags.Var(&f.since, "since", "only what was parked at or after this time, or so long ago, as in 2h")
+	flags.Var(&f.until, "until", "only what was parked before")
 }
 
 // filter reads the flags and the positions that were named.
 func (f *parkedFlags) filter(positions []string) (*parked.Filter, error) {
-	out := &parked.Filter{Reasons: f.reasons, Services: f.services, Sources: f.sources, Types: f.types}
+	out := &parked.Filter{
+		Reasons: f.reasons, Services: f.services, Sources: f.sources, Types: f.types, Since: f.since.Time, Until: f.until.Time,
+	}
 	for _, text := range positions {
 		at, err := events.ParsePosition(text)
 		if err != nil {
@@ -124,24 +127,12 @@ func (f *parkedFlags) filter(positions []string) (*parked.Filter, error) {
 			return nil, exit.Misused("--subject: %w", err)
 		}
 	}
-	for name, at := range map[string]struct {
-		text string
-		into *time.Time
-	}{"--since": {f.since, &out.Since}, "--until": {f.until, &out.Until}} {
-		if at.text == "" {
-			continue
-		}
-		var err error
-		if *at.into, err = offsets.ParseMoment(at.text, time.Now()); err != nil {
-			return nil, exit.Misused("%s: %w", name, err)
-		}
-	}
 	return out, nil
 }
 
 // some says whether anything was chosen at all.
 func (f *parkedFlags) some(positions []string) bool {
-	return len(positions)+len(f.reasons)+len(f.services)+len(f.sources)+len(f.types)+len(f.states) > 0 || f.subject+f.since+f.until != ""
+	return len(positions)+len(f.reasons)+len(f.services)+len(f.sources)+len(f.types)+len(f.states) > 0 || f.subject != "" || !f.since.IsZero() || !f.until.IsZero()
 }
 
 // choose reads what is parked, with holds, and returns what the flags choose.

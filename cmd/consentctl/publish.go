@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 	"github.com/kelisim/kelisim/internal/oncall/publish"
+	"github.com/kelisim/kelisim/internal/oncall/record"
 )
 
 // eventFlags are the attributes of one event, by the names of the flags.
@@ -106,8 +106,8 @@ func handedIn(c *cobra.Command, file, data string) ([]json.RawMessage, error) {
 // complete adds what follows from the rest. What only the person knows is never
 // made up: who, what, and by which proof.
 func complete(event map[string]any) {
-	if kind, ok := event["type"].(string); ok && !strings.HasPrefix(kind, "io.kelisim.") {
-		event["type"] = "io.kelisim." + strings.TrimSuffix(kind, ".v1") + ".v1"
+	if kind, ok := event["type"].(string); ok {
+		event["type"] = record.FullType(kind)
 	}
 	for attribute, value := range map[string]string{
 		"specversion": "1.0", "datacontenttype": "application/json", "source": "/consentctl", "id": rand.Text(),

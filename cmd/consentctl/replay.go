@@ -18,8 +18,9 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
-	"github.com/kelisim/kelisim/internal/oncall/offsets"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/output"
+	"github.com/kelisim/kelisim/internal/oncall/record"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 )
 
@@ -75,46 +76,37 @@ func (s *session) witnesses(ctx context.Context) (all []basis.Spots, err error) 
 
 // selectionFlags choose records of the log.
 type selectionFlags struct {
-	since, until, subject string
-	partitions            []int32
-	from, to              int64
-	types, sources        []string
-	filter                string
+	subject        string
+	since, until   moment.Flag
+	partitions     []int32
+	from, to       int64
+	types, sources []string
+	filter         string
 }
 
 func (f *selectionFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.since, "since", "", "from this time on, as in 2026-11-22T10:00:00Z, or from a duration ago, as in -2h")
-	flags.StringVar(&f.until, "until", "", "before this time")
+	flags.Var(&f.since, "since", "from this time on, as in 2026-11-22T10:00:00Z, or from so long ago, as in 2h")
+	flags.Var(&f.until, "until", "before this time")
 	flags.Int32SliceVar(&f.partitions, "partitions", nil, "only these")
 	flags.Int64Var(&f.from, "from-offset", 0, "from this offset on, of one partition")
 	flags.Int64Var(&f.to, "to-offset", 0, "before this offset, of one partition")
 	flags.StringVar(&f.subject, "subject", "", "only this subject's; reads one partition")
-	flags.StringSliceVar(&f.types, "type", nil, "only of these CloudEvents types")
+	flags.StringSliceVar(&f.types, "type", nil, "only of these types, as in consent.withdrawn")
 	flags.StringSliceVar(&f.sources, "source", nil, "only of these CloudEvents sources")
 	flags.StringVar(&f.filter, "filter", "", "only events that this CESQL expression is true of; it may not look at the subject")
 }
 
-func (f *selectionFlags) selection(now time.Time) (replay.Selection, error) {
-	s := replay.Selection{Partitions: f.partitions, From: f.from, To: f.to}
+func (f *selectionFlags) selection() (replay.Selection, error) {
+	s := replay.Selection{Partitions: f.partitions, From: f.from, To: f.to, Since: f.since.Time, Until: f.until.Time}
 	var err error
-	if f.since != "" {
-		if s.Since, err = offsets.ParseMoment(f.since, now); err != nil {
-			return s, exit.Misused("--since: %w", err)
-		}
-	}
-	if f.until != "" {
-		if s.Until, err = offsets.ParseMoment(f.until, now); err != nil {
-			return s, exit.Misused("--until: %w", err)
-		}
-	}
 	if f.subject != "" {
 		if s.Subject, err = events.ParseSubject(f.subject); err != nil {
 			return s, exit.Misused("--subject: %w", err)
 		}
 	}
 	for _, name := range f.types {
-		t := events.ParseType(name)
+		t := events.ParseType(record.FullType(name))
 		if t == 0 {
 			return s, exit.Misused("--type: %q is unknown", name)
 		}
@@ -150,8 +142,12 @@ func newReplayPlan(p *program) *cobra.Command {
 	flags.Float64Var(&perSecond, "rate", 0, "records read a second; 0 is no limit")
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
 		now := time.Now().UTC()
-		sel, err := f.selection(now)
+		sel, err := f.selection()
 		if err != nil {
+			return nil, err
+		}
+		file := cmp.Or(file, "replay-"+now.Format("20060102T150405Z")+".json")
+		if err := replay.MayWrite(file); err != nil {
 			return nil, err
 		}
 		b, err := s.replayBench(ctx, services)
@@ -163,12 +159,14 @@ func newReplayPlan(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		file := cmp.Or(file, "replay-"+now.Format("20060102T150405Z")+".json")
 		if err := plan.Save(file); err != nil {
 			return nil, err
 		}
-		if plan.Empty() {
+		switch {
+		case plan.Empty() && plan.Whole():
 			return plan, nil
+		case plan.Empty():
+			return plan, exit.ErrFindings
 		}
 		fmt.Fprintf(s.ErrOrStderr(), "to carry it out: consentctl replay run %s --apply --reason …\n", file)
 		return plan, exit.ErrFindings

@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 	"github.com/kelisim/kelisim/internal/oncall/tail"
 )
@@ -17,6 +18,7 @@ import (
 func newTail(p *program) *cobra.Command {
 	var cfg tail.Config
 	var filter string
+	var since moment.Flag
 	var who actFlags
 	c := &cobra.Command{
 		Use: "tail", Short: "Show events as they come, subjects masked", Args: cobra.NoArgs,
@@ -26,11 +28,12 @@ func newTail(p *program) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&filter, "filter", "", "only events that this CESQL expression is true of")
-	flags.DurationVar(&cfg.Since, "since", 0, "begin this long ago, as in 10m; 0 is now")
+	flags.Var(&since, "since", "begin at this time, or so long ago, as in 10m; otherwise now")
 	flags.IntVar(&cfg.Limit, "limit", 0, "stop after so many; 0 is never")
 	flags.BoolVar(&cfg.Reveal, "reveal", false, "say whom each event is about; wants --reason, and is recorded")
 	who.addWho(c)
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
+		cfg.Since = since.Time
 		var err error
 		if filter != "" {
 			if cfg.Filter, err = cesql.Parse(filter); err != nil {
@@ -56,7 +59,7 @@ func newTail(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return nil, recorder.Do(ctx, audit.Act{Command: "tail --reveal", Plan: revealed{cfg.Since.String(), cfg.Limit}}, follow)
+		return nil, recorder.Do(ctx, audit.Act{Command: "tail --reveal", Plan: revealed{since.String(), cfg.Limit}}, follow)
 	})
 }
 

@@ -23,6 +23,11 @@ func newTrace(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
+		for _, service := range services {
+			if err := s.mustBe(ctx, service); err != nil {
+				return nil, err
+			}
+		}
 		t, err := trace.Subject(ctx, s.Cluster, subject, services, s.progress("trace", "events"))
 		if err != nil {
 			return nil, err

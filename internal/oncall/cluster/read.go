@@ -20,7 +20,14 @@ func (k *Cluster) Read(ctx context.Context, topic string, each func(*stream.Reco
 
 // ReadShown does the same and shows how it goes on. It reads the named
 // partitions; none means all.
-func (k *Cluster) ReadShown(ctx context.Context, topic string, shown progress.Progress, each func(*stream.Record) error, partitions ...int32) (err error) {
+func (k *Cluster) ReadShown(ctx context.Context, topic string, shown progress.Progress, each func(*stream.Record) error, partitions ...int32) error {
+	return k.ReadSince(ctx, topic, time.Time{}, shown, each, partitions...)
+}
+
+// ReadSince leaves out what was appended before a moment, by the brokers' clocks.
+func (k *Cluster) ReadSince(
+	ctx context.Context, topic string, since time.Time, shown progress.Progress, each func(*stream.Record) error, partitions ...int32,
+) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("topic %s: %w", topic, err)
@@ -34,6 +41,11 @@ func (k *Cluster) ReadShown(ctx context.Context, topic string, shown progress.Pr
 	offsets, err := reader.Offsets(ctx, partitions...)
 	if err != nil {
 		return err
+	}
+	if !since.IsZero() {
+		if err := k.shorten(ctx, topic, since, offsets); err != nil {
+			return err
+		}
 	}
 	ranges, total := make(map[int32]stream.Range, len(offsets)), make(map[int32]int64, len(offsets))
 	for partition, o := range offsets {
@@ -52,6 +64,22 @@ func (k *Cluster) ReadShown(ctx context.Context, topic string, shown progress.Pr
 		shown.Add(b.Partition, int64(len(b.Records)))
 		return nil
 	})
+}
+
+// shorten makes offsets begin with the first record of a moment or later.
+func (k *Cluster) shorten(ctx context.Context, topic string, since time.Time, offsets map[int32]stream.Offsets) error {
+	admin, err := k.Admin()
+	if err != nil {
+		return err
+	}
+	found, err := admin.OffsetsAt(ctx, topic, since)
+	for partition, o := range offsets {
+		if o.First = max(o.First, min(found[partition], o.End)); found[partition] == stream.NoOffset {
+			o.First = o.End
+		}
+		offsets[partition] = o
+	}
+	return err
 }
 
 // Book reads every version of the policy that the log holds.

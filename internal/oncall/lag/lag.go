@@ -24,7 +24,8 @@ type Status string
 const (
 	Idle     Status = "idle"     // nothing is missing, and nothing came
 	Current  Status = "current"  // nothing is missing, or it moves and is less than a second behind
-	Catching Status = "catching" // it is behind, and moves
+	Catching Status = "catching" // it is behind, moves, and is fresh enough for the guards
+	Late     Status = "late"     // it is behind and moves, and guards deny until it is there
 	Stuck    Status = "stuck"    // it is behind, and did not move
 	Stale    Status = "stale"    // nothing is missing, but nobody proved that lately: no consumer follows the partition
 	Never    Status = "never"    // nothing was ever applied, or the cache was lost
@@ -165,6 +166,8 @@ func (p *Partition) judge(before, after cache.Stand, log stream.Offsets, pause t
 		p.Status = Current
 	case moved == 0 && before.Known && !fresh:
 		p.Status = Stuck
+	case !fresh:
+		p.Status = Late
 	default:
 		p.Status = Catching
 	}

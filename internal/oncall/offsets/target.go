@@ -9,6 +9,7 @@ import (
 
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 )
 
 // Target says where offsets are to be moved. The zero Target is none.
@@ -24,7 +25,7 @@ type Target struct {
 //	40312                   this offset
 //	+100, -100              so many records further or back
 //	2026-11-22T10:00:00Z    the first record of that moment or later
-//	-2h                     the same, counted from now
+//	2h, -2h                 the same, so long ago
 func ParseTarget(text string, now time.Time) (Target, error) {
 	t := Target{text: text}
 	switch text {
@@ -56,25 +57,13 @@ func ParseTarget(text string, now time.Time) (Target, error) {
 		}
 		return t, nil
 	}
-	at, err := ParseMoment(text, now)
+	at, err := moment.Parse(text, now)
 	if err != nil {
-		return t, fmt.Errorf("%q: want start, end, cache, an offset, +n, -n, a time or a duration like -2h", text)
+		return t, fmt.Errorf("%q: want start, end, cache, an offset, +n, -n, a time, or how long ago, like 2h", text)
 	}
 	t.text = at.UTC().Format(time.RFC3339Nano)
 	t.place = ofTime(at)
 	return t, nil
-}
-
-// ParseMoment reads a time in RFC 3339, or a duration from now like -2h.
-func ParseMoment(text string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil {
-		return now.Add(d), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, fmt.Errorf("%q: want a time like 2026-11-22T10:00:00Z or a duration like -2h", text)
-	}
-	return at, nil
 }
 
 func each(place func(*Row) (int64, error)) func(context.Context, Log, string, []Row) (map[int32]int64, error) {

@@ -11,8 +11,11 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -137,7 +140,21 @@ func Columns(w io.Writer, heading []string, rows iter.Seq[[]string]) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, strings.Join(heading, "\t")) // kept by the table until Flush
 	for row := range rows {
-		_, _ = fmt.Fprintln(table, strings.Join(row, "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = Plain(cell)
+		}
+		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
 	_ = table.Flush() // where should a failed line to standard output go?
+}
+
+// Plain returns a text that came from elsewhere as a terminal may show it: what
+// would move the cursor, break the line or hide something is escaped as in Go.
+func Plain(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		return text
+	}
+	quoted := strconv.QuoteToGraphic(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }

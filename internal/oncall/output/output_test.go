@@ -74,3 +74,9 @@ func TestAStreamIsALineEach(t *testing.T) {
 func TestOtherFormsAreRefused(t *testing.T) {
 	require.EqualError(t, Format("xml").Check(), `"xml" is none of table, json, jsonl, yaml`)
 }
+
+func TestWhatOthersWroteMovesNoCursor(t *testing.T) {
+	var b strings.Builder
+	Columns(&b, []string{"ID"}, slices.Values([][]string{{"a\x1b[2Jb"}, {"line\nbreak\tand \"quotes\""}, {"\u202eevil"}, {"\xff"}, {"Алия 1"}}))
+	require.Equal(t, "ID\n"+`a\x1b[2Jb`+"\n"+`line\nbreak\tand "quotes"`+"\n"+`\u202eevil`+"\n"+`\xff`+"\nАлия 1\n", b.String())
+}

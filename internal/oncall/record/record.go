@@ -83,7 +83,7 @@ func (e Event) Words() string {
 	if e.Fault != "" {
 		return "unreadable: " + e.Fault
 	}
-	words := strings.TrimSuffix(strings.TrimPrefix(e.Type, "io.kelisim."), ".v1")
+	words := strings.TrimSuffix(strings.TrimPrefix(e.Type, typePrefix), typeSuffix)
 	if len(e.Purposes) > 0 {
 		names := make([]string, len(e.Purposes))
 		for i, p := range e.Purposes {
@@ -92,4 +92,16 @@ func (e Event) Words() string {
 		words += " " + strings.Join(names, ",")
 	}
 	return words
+}
+
+// Frame of the names of our types, which tables leave out.
+const typePrefix, typeSuffix = "io.kelisim.", ".v1"
+
+// FullType returns the CloudEvents name of a type that is named in full or as the
+// tables show it: consent.withdrawn.
+func FullType(name string) string {
+	if strings.HasPrefix(name, typePrefix) {
+		return name
+	}
+	return typePrefix + strings.TrimSuffix(name, typeSuffix) + typeSuffix
 }

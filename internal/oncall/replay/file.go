@@ -31,6 +31,14 @@ func (p *Plan) Save(path string) error {
 	return nil
 }
 
+// MayWrite says whether Save will find the file free, before all is read for it.
+func MayWrite(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("plan %s: %w", path, fs.ErrExist)
+	}
+	return nil
+}
+
 // Load reads a plan, and refuses one that was altered since it was made.
 func Load(path string) (*Plan, error) {
 	text, err := os.ReadFile(path)

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // Wish is how a replay is to be done, beside what is replayed.
@@ -57,6 +58,9 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 			return nil, err
 		}
 		strays = append(strays, astray...)
+	}
+	if !p.selects() {
+		return nil, exit.Misused("nothing of the log is selected")
 	}
 	if err := b.planStrays(ctx, p, strays, ends); err != nil {
 		return nil, err

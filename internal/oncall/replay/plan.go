@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kelisim/kelisim/events"
@@ -102,6 +103,22 @@ type Mend struct {
 
 // Empty says whether nothing is wrong.
 func (p *Plan) Empty() bool { return len(p.Mends) == 0 && len(p.Holds) == 0 }
+
+// Whole says whether all of the range was compared with every cache: none was being
+// built meanwhile, and of nobody the snapshots know more than it.
+func (p *Plan) Whole() bool {
+	for i := range p.Services {
+		if s := &p.Services[i]; len(s.Unknown()) > 0 || s.Unjudged() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// selects says whether any record was selected.
+func (p *Plan) selects() bool {
+	return slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.Selected > 0 })
+}
 
 // Count returns how many subjects of a service a replay would have that effect
 // on, over all services when none is named.

@@ -483,11 +483,7 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		"offsets":     {replay.Selection{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1}, 2},
 		"a type":      {replay.Selection{Types: []events.Type{events.Blocked}, Since: began}, 2},
 		"a source":    {replay.Selection{Sources: []string{"/told"}, Types: []events.Type{events.Blocked}}, 2},
-		"no source":   {replay.Selection{Sources: []string{"/tolds"}}, 0},
 		"a filter":    {replay.Selection{Filter: filter("type = '" + events.Blocked.String() + "' AND source LIKE '/to%'")}, 2},
-		"no such one": {replay.Selection{Filter: filter("source = '/nobody'")}, 0},
-		"a future":    {replay.Selection{Since: time.Now().Add(time.Hour)}, 0},
-		"a past":      {replay.Selection{Until: began.Add(-24 * time.Hour)}, 0},
 		"a partition": {replay.Selection{Partitions: []int32{0, 1, 2, 3}}, everything},
 	} {
 		p := s.plan(c.sel, replay.Wish{})
@@ -499,10 +495,16 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 			s.damage("targeting", who, "")
 		}
 	}
+	for _, nothing := range []replay.Selection{{Sources: []string{"/tolds"}}, {Filter: filter("source = '/nobody'")}} {
+		_, err := s.bench.NewPlan(t.Context(), nothing, replay.Wish{})
+		require.ErrorContains(t, err, "nothing of the log is selected")
+		require.Equal(t, exit.Usage, exit.Code(err))
+	}
 	for text, sel := range map[string]replay.Selection{
-		"offsets are of one partition": {From: 1},
-		"has none of that number":      {Partitions: []int32{9}},
-		"the subject's events are in":  {Subject: who, Partitions: []int32{(at.Partition + 1) % partitions}},
+		"nothing of the log is selected": {Until: began.Add(-24 * time.Hour)},
+		"offsets are of one partition":   {From: 1},
+		"has none of that number":        {Partitions: []int32{9}},
+		"the subject's events are in":    {Subject: who, Partitions: []int32{(at.Partition + 1) % partitions}},
 	} {
 		_, err := s.bench.NewPlan(t.Context(), sel, replay.Wish{})
 		require.ErrorContains(t, err, text)
@@ -513,14 +515,16 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 // The plan says whom it chose, and names nobody.
 func TestPlanNamesItsFilterAndNobody(t *testing.T) {
 	s := newScene(t, 20, 100)
-	f, err := replay.ParseFilter(`type LIKE '%subject%' OR source = "subject's \"app\""`)
+	s.decide(s.people[0], events.Blocked)
+	s.settle()
+	f, err := replay.ParseFilter(`type LIKE '%block%' OR source = "subject's \"app\""`)
 	require.NoError(t, err)
-	p := s.plan(replay.Selection{Filter: f, Sources: []string{"/app"}}, replay.Wish{})
+	p := s.plan(replay.Selection{Filter: f, Sources: []string{"/told"}}, replay.Wish{})
 	require.Equal(t, f.String(), p.Filter)
-	require.Equal(t, []string{"/app"}, p.Sources)
+	require.Equal(t, []string{"/told"}, p.Sources)
 	var text strings.Builder
 	p.Text(&text)
-	require.Contains(t, text.String(), ", from /app, where type LIKE '%subject%'")
+	require.Contains(t, text.String(), ", from /told, where type LIKE '%block%'")
 	for _, named := range []string{"subject = 's-1'", "EXISTS partitionkey", "LEFT(Subject, 1) = 's'"} {
 		_, err := replay.ParseFilter(named)
 		require.ErrorContains(t, err, "names nobody", named)

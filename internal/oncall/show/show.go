@@ -11,7 +11,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
@@ -64,6 +67,9 @@ func (a Answer) String() string {
 	return text
 }
 
+// patience is what a guard gets for an answer: who waits is a person.
+const patience = 5 * time.Second
+
 // Subject asks every service, or the named ones, about a subject. When they
 // disagree the error is [exit.ErrFindings].
 func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services ...string) (*Report, error) {
@@ -71,13 +77,17 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 	if err != nil {
 		return nil, err
 	}
-	rules, err := k.Rules(ctx)
+	client, err := k.Redis()
+	if err != nil {
+		return nil, err
+	}
+	rules, err := known(ctx, client, layouts)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{Subject: s, Partition: layouts[0].PartitionOf(s), Purposes: purposes(rules), Decided: []Event{}, Disagree: []string{}}
 	for _, l := range layouts {
-		one, err := look(ctx, k, rules, l, s)
+		one, err := look(ctx, client, rules, l, s)
 		if err != nil {
 			return nil, err
 		}
@@ -87,11 +97,34 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 		err = exit.ErrFindings
 	}
 	decided, fault := read(ctx, k, rules, r.positions())
-	if fault != nil {
-		return nil, fault
+	if fault != nil { // what Redis answers is said all the same
+		return r, fmt.Errorf("the events that decided: %w", fault)
 	}
 	r.Decided = decided
 	return r, err
+}
+
+// known returns the rules of the services' newest book of policies. It stands in
+// Redis beside the states, so that nobody needs the log to ask a cache.
+func known(ctx context.Context, client redis.UniversalClient, layouts []cache.Layout) (*events.Rules, error) {
+	newest := new(policy.Book)
+	for _, l := range layouts {
+		published, err := cache.NewReader(client, l.Service).Policies(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", l.Service, err)
+		}
+		if published.Catalogues == "" {
+			continue // its guards deny, and say so
+		}
+		book, err := policy.ReadBook([]byte(published.Catalogues))
+		if err != nil {
+			return nil, fmt.Errorf("policies of service %s: %w", l.Service, err)
+		}
+		if len(book.Versions()) > len(newest.Versions()) {
+			newest = book
+		}
+	}
+	return newest.Rules(), nil
 }
 
 func purposes(rules *events.Rules) []events.Purpose {
@@ -101,11 +134,7 @@ func purposes(rules *events.Rules) []events.Purpose {
 }
 
 // look asks one service.
-func look(ctx context.Context, k *cluster.Cluster, rules *events.Rules, l cache.Layout, s events.Subject) (Service, error) {
-	client, err := k.Redis()
-	if err != nil {
-		return Service{}, err
-	}
+func look(ctx context.Context, client redis.UniversalClient, rules *events.Rules, l cache.Layout, s events.Subject) (Service, error) {
 	view, err := cache.NewReader(client, l.Service).Lookup(ctx, s)
 	if err != nil {
 		return Service{}, fmt.Errorf("service %s: %w", l.Service, err)
@@ -123,22 +152,16 @@ func look(ctx context.Context, k *cluster.Cluster, rules *events.Rules, l cache.
 			out.Held = append(out.Held, h.At.String())
 		}
 	}
-	age := time.Duration(view.Now-view.Fresh) * time.Millisecond
 	if view.Known && view.Fresh > 0 {
-		seconds := age.Seconds()
+		seconds := (time.Duration(view.Now-view.Fresh) * time.Millisecond).Seconds()
 		out.Fresh = &seconds
 	}
+	asked := guard.New(client, l.Service, guard.WithDeadline(patience))
 	for _, p := range purposes(rules) {
-		a := rules.Decide(view.State, p)
-		switch { // in the guard's order
-		case out.Fresh == nil || age > guard.DefaultMaxStaleness:
-			a.Allowed, a.Reason = false, events.Stale
-		case view.Held:
-			a.Allowed, a.Reason = false, events.Held
-		}
-		answer := Answer{Allowed: a.Allowed, Reason: a.Reason.String(), by: a.By}
-		if a.By != (events.Version{}) {
-			answer.By = a.By.String()
+		a, by := asked.Check(ctx, s, p), rules.Decide(view.State, p).By // also where it is held, or stale
+		answer := Answer{Allowed: a.Allowed, Reason: a.Reason.String(), by: by}
+		if by != (events.Version{}) {
+			answer.By = by.String()
 		}
 		out.Answers[p] = answer
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/oncall/output"
 	"github.com/kelisim/kelisim/internal/oncall/record"
 )
 
 // Config says which events are shown.
 type Config struct {
-	Since  time.Duration // begin this long ago; 0 is now
+	Since  time.Time     // begin here; zero is now
 	Filter *cesql.Filter // nil shows everything, also what is no event
 	Reveal bool          // say whom each is about
 	Limit  int           // stop after so many; 0 is never
@@ -62,7 +63,7 @@ func Follow(ctx context.Context, k *cluster.Cluster, cfg Config, each func(Event
 }
 
 // begin returns where to read from: the end, or the first records since then.
-func begin(ctx context.Context, k *cluster.Cluster, reader *stream.Reader, since time.Duration) (map[int32]int64, error) {
+func begin(ctx context.Context, k *cluster.Cluster, reader *stream.Reader, since time.Time) (map[int32]int64, error) {
 	offsets, err := reader.Offsets(ctx)
 	if err != nil {
 		return nil, err
@@ -71,14 +72,14 @@ func begin(ctx context.Context, k *cluster.Cluster, reader *stream.Reader, since
 	for p, o := range offsets {
 		from[p] = o.End
 	}
-	if since <= 0 {
+	if since.IsZero() {
 		return from, nil
 	}
 	admin, err := k.Admin()
 	if err != nil {
 		return nil, err
 	}
-	at, err := admin.OffsetsAt(ctx, k.Topics.Events, time.Now().Add(-since))
+	at, err := admin.OffsetsAt(ctx, k.Topics.Events, since)
 	for p, offset := range at {
 		if offset >= 0 {
 			from[p] = offset
@@ -125,9 +126,9 @@ func (e Event) Text(w io.Writer) {
 	if e.Revealed != "" {
 		who = e.Revealed
 	}
-	fmt.Fprintf(w, "%s  %s  %s  %s", e.Appended.Format("15:04:05.000"), e.Position, who, e.Words())
+	fmt.Fprintf(w, "%s  %s  %s  %s", e.Appended.Format("15:04:05.000"), e.Position, who, output.Plain(e.Words()))
 	if e.Source != "" {
-		fmt.Fprintf(w, "  %s %s", e.Source, e.ID)
+		fmt.Fprintf(w, "  %s %s", output.Plain(e.Source), output.Plain(e.ID))
 	}
 	fmt.Fprintln(w)
 }
