@@ -99,7 +99,7 @@ func (s *session) hasRecord() error {
 // confirm refuses unless the protected context that would be changed was named:
 // by the flag, or by a person at a terminal.
 func (s *session) confirm(named string) error {
-	protected, err := s.place.protected(s.Kafka.Brokers)
+	protected, err := s.place.protected(s.Context(), s.Kafka.Brokers, s.redisAddrs)
 	switch {
 	case err != nil:
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +96,11 @@ func TestFlagsDoNotGetAroundProtection(t *testing.T) {
 	apply := append([]string{"policy", "publish", firstVersion(t), "--apply", "--reason", "x"}, l.flags...)
 	code, _, errs := in(t, environ, apply...)
 	require.Equal(t, exit.Refused, code)
+	require.Contains(t, errs, "prod is protected: say --confirm prod")
+	_, port, err := net.SplitHostPort(l.Kafka.Brokers[0])
+	require.NoError(t, err)
+	code, _, errs = in(t, environ, append(slices.Clone(apply), "--brokers", "localhost:"+port)...)
+	require.Equal(t, exit.Refused, code, "by another name")
 	require.Contains(t, errs, "prod is protected: say --confirm prod")
 	environ = []string{contextsEnv + "=" + l.contextsFile(t, false)}
 	code, _, errs = in(t, environ, apply...)

@@ -23,6 +23,8 @@ type session struct {
 	*cobra.Command
 	program *program
 	place   place
+
+	redisAddrs []string // as configured: of the servers, or of sentinels
 }
 
 // reading makes a command that reads a cluster. It gives it the settings' flags,

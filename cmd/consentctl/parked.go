@@ -58,6 +58,9 @@ func (s *session) menders(ctx context.Context, services ...string) (map[string]*
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := s.FoldedHere(ctx, layouts); err != nil {
+		return nil, 0, err
+	}
 	client, err := s.Redis()
 	if err != nil {
 		return nil, 0, err

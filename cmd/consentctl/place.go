@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -60,10 +61,10 @@ func (p *program) readContexts() (contexts.File, error) {
 	return contexts.Read(filepath.Join(dir, "kelisim", "contexts.yaml"), false)
 }
 
-// protected returns the name of the protected context that the brokers belong
-// to, or nothing. The cluster is protected, not the word: flags or variables that
-// lead to the brokers of a protected context do not get around it.
-func (pl place) protected(brokers []string) (string, error) {
+// protected returns the name of the protected context that the brokers or the Redis
+// belong to, or nothing. The servers are protected, not the word: flags, variables or
+// other names that lead to those of a protected context do not get around it.
+func (pl place) protected(ctx context.Context, brokers, redisAddrs []string) (string, error) {
 	for _, name := range pl.file.Names() {
 		if !pl.file.Contexts[name].Protected {
 			continue
@@ -73,9 +74,9 @@ func (pl place) protected(brokers []string) (string, error) {
 		}
 		cfg, _, err := settings.LoadOver(pl.file.Base(name), daemon.Defaults(), new(pflag.FlagSet), nil)
 		if err != nil {
-			return "", fmt.Errorf("which brokers are protected: %w", err)
+			return "", fmt.Errorf("which servers are protected: %w", err)
 		}
-		if slices.ContainsFunc(brokers, func(b string) bool { return slices.Contains(cfg.Kafka.Brokers, b) }) {
+		if contexts.Meet(ctx, brokers, cfg.Kafka.Brokers) || contexts.Meet(ctx, redisAddrs, cfg.Redis.Addrs) {
 			return name, nil
 		}
 	}
@@ -142,7 +143,7 @@ func (p *program) open(c *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{Cluster: k, Command: c, program: p, place: at}, nil
+	return &session{Cluster: k, Command: c, program: p, place: at, redisAddrs: cfg.Redis.Addrs}, nil
 }
 
 // settingsEnviron is the environment without the variables of consentctl's own.

@@ -72,6 +72,9 @@ func (s *session) rebuildConfig(ctx context.Context, service string) (rebuild.Co
 	if err != nil {
 		return none, err
 	}
+	if err := s.FoldedHere(ctx, all); err != nil {
+		return none, err
+	}
 	live := own[0]
 	if live.Topic != s.Topics.Events {
 		return none, exit.Refuse("%s is folded from %s, and topics.events is %s", service, live.Topic, s.Topics.Events)

@@ -132,6 +132,10 @@ func TestRoleServesAndEndsInOrder(t *testing.T) {
 			require.NoError(t, <-ended, logged.String())
 			require.NotContains(t, logged.String(), `"level":"ERROR"`)
 			goleak.VerifyNone(t, before)
+
+			origin, err := redis.Client(t).Get(t.Context(), "consent:{"+role.Name+"}:kafka").Result()
+			require.NoError(t, err)
+			require.NotEmpty(t, origin, "the cluster that it is folded from")
 		})
 	}
 }

@@ -23,6 +23,7 @@ type Redis struct {
 	scripts scripts
 	lookup  *lookup
 	checks  checks
+	origin  string // id of the Kafka cluster; see From
 
 	encoders sync.Pool // of *encoder
 	attempts atomic.Int64
@@ -73,6 +74,9 @@ func (r *Redis) Claim(ctx context.Context, partition int32) (Mark, error) {
 		return Mark{}, err
 	}
 	if err := r.record(ctx); err != nil {
+		return Mark{}, err
+	}
+	if err := r.settle(ctx); err != nil {
 		return Mark{}, err
 	}
 	mark, err := r.mark(ctx, r.scripts.claim, partition, 0)

@@ -109,6 +109,9 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
+	if err := s.settle(ctx, store); err != nil {
+		return nil, err
+	}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{
 		Config: p.kafka, Group: GroupOf(s.Name), Topic: layout.Topic, Watch: s.metrics.Watch(),
 	})
@@ -131,6 +134,21 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		Logger:        s.log,
 		Meter:         s.metrics,
 	})
+}
+
+// settle ties the cache to the Kafka cluster that it is folded from, before the
+// service joins anything: a Redis that belongs to another is refused.
+func (s *Service) settle(ctx context.Context, store *cache.Redis) error {
+	admin, err := stream.NewAdmin(s.platform.kafka)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	kafka, err := admin.Cluster(ctx)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	store.From(kafka.ID)
+	return cache.FoldedFrom(ctx, s.client, s.Name, kafka.ID)
 }
 
 // groupPrefix begins the consumer groups' names: "consent-marketing".

@@ -18,6 +18,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // closeTimeout bounds the end of a producer: what a command published has
@@ -143,6 +144,29 @@ func (k *Cluster) Services(ctx context.Context, names ...string) ([]cache.Layout
 		wanted = append(wanted, l)
 	}
 	return wanted, nil
+}
+
+// FoldedHere refuses where a cache was folded from another Kafka cluster than this:
+// somebody named the brokers of one place and the Redis of another.
+func (k *Cluster) FoldedHere(ctx context.Context, layouts []cache.Layout) error {
+	admin, err := k.Admin()
+	if err != nil {
+		return err
+	}
+	kafka, err := admin.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := k.Redis()
+	if err != nil {
+		return err
+	}
+	for _, l := range layouts {
+		if err := cache.FoldedFrom(ctx, client, l.Service, kafka.ID); err != nil {
+			return exit.Refuse("%w", err)
+		}
+	}
+	return nil
 }
 
 func layoutOf(all []cache.Layout, service string) (cache.Layout, bool) {

@@ -65,6 +65,9 @@ func Look(ctx context.Context, k *cluster.Cluster, services []string, pause time
 	if err != nil {
 		return nil, err
 	}
+	if err := k.FoldedHere(ctx, layouts); err != nil {
+		return nil, err
+	}
 	before, err := stands(ctx, k, layouts)
 	if err != nil {
 		return nil, err

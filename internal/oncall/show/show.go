@@ -11,8 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/guard"
@@ -77,17 +75,13 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 	if err != nil {
 		return nil, err
 	}
-	client, err := k.Redis()
-	if err != nil {
-		return nil, err
-	}
-	rules, err := known(ctx, client, layouts)
+	rules, err := known(ctx, k, layouts)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{Subject: s, Partition: layouts[0].PartitionOf(s), Purposes: purposes(rules), Decided: []Event{}, Disagree: []string{}}
 	for _, l := range layouts {
-		one, err := look(ctx, client, rules, l, s)
+		one, err := look(ctx, k, rules, l, s)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +100,11 @@ func Subject(ctx context.Context, k *cluster.Cluster, s events.Subject, services
 
 // known returns the rules of the services' newest book of policies. It stands in
 // Redis beside the states, so that nobody needs the log to ask a cache.
-func known(ctx context.Context, client redis.UniversalClient, layouts []cache.Layout) (*events.Rules, error) {
+func known(ctx context.Context, k *cluster.Cluster, layouts []cache.Layout) (*events.Rules, error) {
+	client, err := k.Redis()
+	if err != nil {
+		return nil, err
+	}
 	newest := new(policy.Book)
 	for _, l := range layouts {
 		published, err := cache.NewReader(client, l.Service).Policies(ctx)
@@ -134,7 +132,11 @@ func purposes(rules *events.Rules) []events.Purpose {
 }
 
 // look asks one service.
-func look(ctx context.Context, client redis.UniversalClient, rules *events.Rules, l cache.Layout, s events.Subject) (Service, error) {
+func look(ctx context.Context, k *cluster.Cluster, rules *events.Rules, l cache.Layout, s events.Subject) (Service, error) {
+	client, err := k.Redis()
+	if err != nil {
+		return Service{}, err
+	}
 	view, err := cache.NewReader(client, l.Service).Lookup(ctx, s)
 	if err != nil {
 		return Service{}, fmt.Errorf("service %s: %w", l.Service, err)

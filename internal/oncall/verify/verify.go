@@ -109,6 +109,9 @@ func (v *verifier) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := v.cluster.FoldedHere(ctx, layouts); err != nil {
+		return err
+	}
 	client, err := v.cluster.Redis()
 	if err != nil {
 		return err

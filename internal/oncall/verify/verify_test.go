@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // rubbish is a withdrawal that nobody can read: it holds whom its key names.
@@ -176,6 +177,26 @@ func TestALostPositionIsFound(t *testing.T) {
 	require.EqualValues(t, 1, r.Kinds[NoPosition])
 	require.EqualValues(t, 1, r.Kinds[Beyond])
 	require.Len(t, r.Kinds, 2)
+}
+
+// Brokers of one place and the Redis of another: nothing that is compared would mean
+// anything.
+func TestTheCacheOfAnotherLogIsRefused(t *testing.T) {
+	o := newTown(t, 2, 10, "marketing")
+	o.live(t, 10)
+	o.settle(t)
+	admin, err := o.Admin()
+	require.NoError(t, err)
+	kafka, err := admin.Cluster(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, kafka.ID)
+	require.NoError(t, o.client.Set(t.Context(), "consent:{marketing}:kafka", kafka.ID, 0).Err())
+	_, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	require.NoError(t, o.client.Set(t.Context(), "consent:{marketing}:kafka", "elsewhere", 0).Err())
+	_, err = Run(t.Context(), o.Cluster, Config{})
+	require.Equal(t, exit.Refused, exit.Code(err))
+	require.ErrorContains(t, err, "it was folded from the Kafka cluster elsewhere")
 }
 
 func TestAServiceThatIsBehindIsNotWrong(t *testing.T) {
