@@ -47,11 +47,19 @@ func (p *page) writeTry(s *servers, purposes []events.Purpose) {
 		lines = append(lines, "", "Lose the whole cache; watch the answers turn to deny and recover from the log:", "",
 			"  "+redisCLI(s.redis)+" FLUSHALL")
 	}
+	lines = append(lines, "", "Build a cache anew, from the snapshots and the log behind them, beside the live one (--apply swaps it in):", "",
+		"  "+rebuildLine(s))
 	lines = append(lines, "", "Publish garbage: it is kept in "+deploy.ParkedTopic+", and its subject held:", "",
 		fmt.Sprintf("  echo garbage | kcat -P -b %s -t %s -k %s -X topic.partitioner=murmur2_random", s.kafka, deploy.EventsTopic, handSubject))
 	lines = append(lines, "", "Read the log along:", "",
 		fmt.Sprintf("  kcat -C -q -o end -b %s -t %s -f '%%p@%%o  %%h\\n'", s.kafka, deploy.EventsTopic), "")
 	p.print(lines...)
+}
+
+// rebuildLine returns the command that rebuilds marketing's cache. It works on the
+// source tree that this program was run from.
+func rebuildLine(s *servers) string {
+	return fmt.Sprintf("go run ./cmd/consentctl rebuild marketing --brokers %s --redis-addrs %s", s.kafka, s.redis)
 }
 
 // byHand returns the command that publishes a decision of the hand subject: one

@@ -102,7 +102,7 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	if p.Suppression.Current, err = newSuppressionKey(); err != nil {
 		return err
 	}
-	for _, role := range roles.Asked() {
+	for _, role := range roles.All() {
 		service, err := p.Service(role)
 		if err != nil {
 			return fmt.Errorf("%s: %w", role.Name, err)
@@ -123,9 +123,9 @@ func (e *environment) wire(ctx context.Context) (err error) {
 	if e.teller.desks, err = openDesks(ctx, p, e.client); err != nil {
 		return err
 	}
-	for _, s := range e.services {
-		e.teller.guards[s.Name] = guard.New(e.client, s.Name, guard.WithDeadline(guardDeadline))
-		e.teller.readers[s.Name] = cache.NewReader(e.client, s.Name)
+	for _, role := range roles.Asked() {
+		e.teller.guards[role.Name] = guard.New(e.client, role.Name, guard.WithDeadline(guardDeadline))
+		e.teller.readers[role.Name] = cache.NewReader(e.client, role.Name)
 	}
 	if e.crowd, err = newCrowd(e.options, p.Rules, publisher); err != nil {
 		return err

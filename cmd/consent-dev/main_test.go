@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -136,6 +138,39 @@ func TestWhatToTryNextWorks(t *testing.T) {
 	out.waitFor(t, `try-me: marketing allow \(granted\) → deny \(withdrawn\)\n`)
 	interrupt()
 	require.NoError(t, <-ended)
+}
+
+// The printed line is run as it stands, until the snapshots are all there.
+func TestNewcomerRebuildsACacheFromSnapshots(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out output
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, embeddedWith("--story-every", "1h", "--subjects", "10"), nil, &out, io.Discard)
+	}()
+	line := out.waitFor(t, `  go run (\./cmd/consentctl) (rebuild marketing .*)\n`)
+	program := filepath.Join(t.TempDir(), "consentctl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, line[1])
+	build.Dir = "../.."
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, string(said))
+	require.Eventually(t, func() bool {
+		rebuild := exec.CommandContext(t.Context(), program, strings.Fields(line[2])...)
+		rebuild.Env = []string{"HOME=" + t.TempDir()}
+		said, err = rebuild.CombinedOutput()
+		return err == nil && strings.Count(string(said), "snapshots and log from ") == eventPartitions(t)
+	}, 2*patience, time.Second, "%s", said)
+	require.Regexp(t, `(?m)^marketing: would deny 0, would allow 0, otherwise change 0, unchanged \d+$`, string(said))
+	interrupt()
+	require.NoError(t, <-ended)
+}
+
+func eventPartitions(t *testing.T) int {
+	layout, err := deploy.Topics()
+	require.NoError(t, err)
+	spec, err := layout.Topic(deploy.EventsTopic)
+	require.NoError(t, err)
+	return spec.Partitions
 }
 
 // printedRecord reads the record off the printed kcat command.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ type bench struct {
 	groups   func(service string) string // names of consumer groups; nil: the bench's own
 	finally  []func()                    // once all services are stopped
 	written  int64                       // events
+	buckets  int32                       // a partition; 0: benchBuckets
 	seeded   bool                        // the policy has a version
 }
 
@@ -144,7 +146,7 @@ func (b *bench) start(t testing.TB, name string) {
 		testpolicy.Publish(t, b.kafka, b.Topics.Policies, versions.Seed())
 	}
 	b.running[name] = testservice.Start(t, testservice.Config{
-		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: benchBuckets,
+		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: cmp.Or(b.buckets, benchBuckets),
 		Topics: testservice.Topics{
 			Events: b.Topics.Events, Policies: b.Topics.Policies, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
 			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),

@@ -26,8 +26,17 @@ type Held struct {
 // Now says whether it holds, by all that was folded.
 func (h Held) Now() bool { return h.From >= 0 && h.Released < 0 }
 
-func (f *Fold) hold(id string, first, at events.Position)  { lay(f.Holds, id, first, at, false) }
-func (f *Fold) stray(id string, first, at events.Position) { lay(f.Strays, id, first, at, false) }
+func (f *Fold) hold(id string, first, at events.Position) { lay(f.Holds, id, first, at, false) }
+
+// aside holds whom a record names that no state can be made of, wherever it stands.
+func (f *Fold) aside(id string, first, at events.Position) {
+	if events.PartitionOf(id, f.cfg.Layout.Partitions) != f.Partition {
+		lay(f.Strays, id, first, at, false)
+		return
+	}
+	f.hold(id, first, at)
+}
+
 func (f *Fold) release(id string, first, at events.Position) {
 	lay(f.Holds, id, first, at, true)
 }
@@ -35,13 +44,9 @@ func (f *Fold) release(id string, first, at events.Position) {
 // unreadable enters a record that cannot be read: it holds who its key says, and whom
 // it names where that is somebody else, who may be of any partition and any share.
 func (f *Fold) unreadable(key, named string, at events.Position) {
-	if events.PartitionOf(key, f.cfg.Layout.Partitions) == f.Partition {
-		f.hold(key, at, at)
-	} else {
-		f.stray(key, at, at)
-	}
+	f.aside(key, at, at)
 	if named != key {
-		f.stray(named, at, at)
+		lay(f.Strays, named, at, at, false)
 	}
 }
 
@@ -54,7 +59,7 @@ func (f *Fold) concealed(r *stream.Record) {
 		return
 	}
 	at := events.Position{Generation: f.cfg.Layout.Generation, Partition: f.Partition, Offset: r.Offset}
-	f.stray(e.Subject.Reveal(), at, at)
+	lay(f.Strays, e.Subject.Reveal(), at, at, false)
 }
 
 // lay enters one event. A release stays for good: a copy of the event that comes

@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 )
 
 // planFormat is raised when a plan means something else than before.
@@ -24,6 +26,9 @@ type Plan struct {
 	Until *time.Time `json:"until,omitempty"`
 	Types []string   `json:"types,omitempty"`
 	Who   string     `json:"subject,omitempty"` // masked
+
+	Sources []string `json:"sources,omitempty"`
+	Filter  string   `json:"filter,omitempty"` // in CloudEvents SQL; it names nobody
 
 	OnlyDeny bool `json:"onlydeny"` // what would allow anything is left out
 	Act      bool `json:"act"`      // services act on what is repaired
@@ -49,6 +54,16 @@ type Range struct {
 	Newest    time.Time      `json:"newest,omitzero"`
 	Types     map[string]int `json:"types"`
 	Digest    string         `json:"digest"` // of all records of the range, to know it again
+
+	LogBegins int64 `json:"logbegins,omitempty"` // the log has lost what stood before
+	Snapshots int64 `json:"snapshots,omitempty"` // histories began with the snapshots, and the log from here on
+}
+
+// began notes what the histories of the range began with.
+func (r *Range) began(h *history, log stream.Offsets) {
+	if h.basis != nil {
+		r.LogBegins, r.Snapshots = log.First, h.basis.From
+	}
 }
 
 // Service is what a replay finds in one service's cache.
@@ -56,6 +71,8 @@ type Service struct {
 	Service string `json:"service"`
 	Buckets int32  `json:"buckets"`
 	Parts   []Part `json:"parts"`
+
+	Misplaced int `json:"misplaced,omitempty"` // subjects who lost the hold of an event that the range has in a wrong partition
 }
 
 // Part is the same in one partition. What the effects count are subjects.
@@ -66,8 +83,9 @@ type Part struct {
 	Unchanged int            `json:"unchanged"`
 	Effects   map[Effect]int `json:"effects"`
 	Kinds     map[Kind]int   `json:"kinds"`
-	LeftOut   int            `json:"leftout"` // of those that would allow something
-	Unheld    int            `json:"unheld"`  // subjects whose holds were lost
+	LeftOut   int            `json:"leftout"`            // of those that would allow something
+	Unheld    int            `json:"unheld"`             // subjects whose holds were lost
+	Unjudged  int            `json:"unjudged,omitempty"` // subjects of whom snapshots know an event that the service has not applied
 }
 
 // Mend is one state to be replaced.
@@ -87,14 +105,19 @@ type Mend struct {
 func (p *Plan) Empty() bool { return len(p.Mends) == 0 && len(p.Holds) == 0 }
 
 // Whole says whether all of the range was compared with every cache: none was being
-// built meanwhile.
+// built meanwhile, and of nobody the snapshots know more than it.
 func (p *Plan) Whole() bool {
 	for i := range p.Services {
-		if len(p.Services[i].Unknown()) > 0 {
+		if s := &p.Services[i]; len(s.Unknown()) > 0 || s.Unjudged() > 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// selects says whether any record was selected.
+func (p *Plan) selects() bool {
+	return slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.Selected > 0 })
 }
 
 // Count returns how many subjects of a service a replay would have that effect
@@ -120,8 +143,17 @@ func (s *Service) Unchanged() (n int) {
 
 // Unheld returns how many subjects lost a hold.
 func (s *Service) Unheld() (n int) {
+	n = s.Misplaced
 	for i := range s.Parts {
 		n += s.Parts[i].Unheld
+	}
+	return n
+}
+
+// Unjudged returns how many subjects nothing can be said of.
+func (s *Service) Unjudged() (n int) {
+	for i := range s.Parts {
+		n += s.Parts[i].Unjudged
 	}
 	return n
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
@@ -467,6 +468,11 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 			s.damage(name, p, "")
 		}
 	}
+	filter := func(text string) *cesql.Filter {
+		f, err := replay.ParseFilter(text)
+		require.NoError(t, err)
+		return f
+	}
 	everything := len(s.plan(replay.Selection{}, replay.Wish{}).Mends)
 	require.Equal(t, 2*len(s.people), everything)
 	for name, c := range map[string]struct {
@@ -476,6 +482,8 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		"a subject":   {replay.Selection{Subject: who}, 2},
 		"offsets":     {replay.Selection{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1}, 2},
 		"a type":      {replay.Selection{Types: []events.Type{events.Blocked}, Since: began}, 2},
+		"a source":    {replay.Selection{Sources: []string{"/told"}, Types: []events.Type{events.Blocked}}, 2},
+		"a filter":    {replay.Selection{Filter: filter("type = '" + events.Blocked.String() + "' AND source LIKE '/to%'")}, 2},
 		"a partition": {replay.Selection{Partitions: []int32{0, 1, 2, 3}}, everything},
 	} {
 		p := s.plan(c.sel, replay.Wish{})
@@ -487,6 +495,11 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 			s.damage("targeting", who, "")
 		}
 	}
+	for _, nothing := range []replay.Selection{{Sources: []string{"/tolds"}}, {Filter: filter("source = '/nobody'")}} {
+		_, err := s.bench.NewPlan(t.Context(), nothing, replay.Wish{})
+		require.ErrorContains(t, err, "nothing of the log is selected")
+		require.Equal(t, exit.Usage, exit.Code(err))
+	}
 	for text, sel := range map[string]replay.Selection{
 		"nothing of the log is selected": {Until: began.Add(-24 * time.Hour)},
 		"offsets are of one partition":   {From: 1},
@@ -497,6 +510,27 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		require.ErrorContains(t, err, text)
 		require.Equal(t, exit.Usage, exit.Code(err))
 	}
+}
+
+// The plan says whom it chose, and names nobody.
+func TestPlanNamesItsFilterAndNobody(t *testing.T) {
+	s := newScene(t, 20, 100)
+	s.decide(s.people[0], events.Blocked)
+	s.settle()
+	f, err := replay.ParseFilter(`type LIKE '%block%' OR source = "subject's \"app\""`)
+	require.NoError(t, err)
+	p := s.plan(replay.Selection{Filter: f, Sources: []string{"/told"}}, replay.Wish{})
+	require.Equal(t, f.String(), p.Filter)
+	require.Equal(t, []string{"/told"}, p.Sources)
+	var text strings.Builder
+	p.Text(&text)
+	require.Contains(t, text.String(), ", from /told, where type LIKE '%block%'")
+	for _, named := range []string{"subject = 's-1'", "EXISTS partitionkey", "LEFT(Subject, 1) = 's'"} {
+		_, err := replay.ParseFilter(named)
+		require.ErrorContains(t, err, "names nobody", named)
+	}
+	_, err = replay.ParseFilter("source =")
+	require.Error(t, err)
 }
 
 func TestLostHoldsAreLaidAgainAndReleasedOnesAreNot(t *testing.T) {
