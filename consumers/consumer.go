@@ -28,7 +28,7 @@ type Config struct {
 	Decoder   func(*events.Rules) Decoder // that knows the purposes of the rules
 	Store     Store
 	Slots     func(partition int32) Slot // where a partition's keys live
-	Publisher Publisher                  // of parked events and receipts
+	Publisher Publisher                  // of parked events and receipts; takes messages of deploy.MaxParkedBytes
 
 	ParkedTopic   string // empty: consent.parked.v1
 	ReceiptsTopic string // empty: consent.receipts.v1
@@ -178,7 +178,7 @@ func (c *Consumer) session(ctx context.Context, s Session) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return poller.run(ctx) })
 	for _, r := range readers {
-		w := &writer{Consumer: c, session: s, actor: actor, receipts: receipts, lane: r.lane}
+		w := &writer{Consumer: c, session: s, actor: actor, receipts: receipts, lane: r.lane, aside: newAside()}
 		group.Go(func() error { return r.run(ctx) })
 		group.Go(func() error { return w.run(ctx) })
 	}
@@ -206,14 +206,18 @@ func claim(ctx context.Context, readers []*reader, partitions []int32) error {
 // deal with, or ctx ends. Nothing is skipped: the partition waits, grows stale,
 // and the guard denies.
 func (c *Consumer) insist(ctx context.Context, what string, f func() error) error {
-	pause := firstPause
+	pause, began := firstPause, time.Now()
 	for {
 		err := f()
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
 		c.metrics.retried(what)
-		c.log.Warn("trying again", "what", what, "in", pause.String(), "err", err)
+		level := slog.LevelWarn
+		if time.Since(began) >= longWait {
+			level = slog.LevelError
+		}
+		c.log.Log(ctx, level, "trying again", "what", what, "in", pause.String(), "err", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -229,4 +233,7 @@ func (c *Consumer) insist(ctx context.Context, what string, f func() error) erro
 const (
 	firstPause = 20 * time.Millisecond
 	lastPause  = 500 * time.Millisecond
+	// longWait is from when on waiting is told as an error and not as a warning: as
+	// long as guards believe a cache that is not proved fresh, so somebody is denied.
+	longWait = 3 * time.Second
 )

@@ -16,6 +16,7 @@ type lane struct {
 	idle    chan struct{} // from the writer: it can take a window
 	sealed  chan []batch  // to it
 	again   chan lost     // from it: partitions to read again
+	wishes  chan wished   // from it: partitions to leave alone for a while
 }
 
 // laneOf returns the lane of a partition.
@@ -26,7 +27,7 @@ func laneOf(partition int32) int { return int(partition) % lanes }
 func newLane() *lane {
 	return &lane{
 		fetches: make(chan delivery, 1), // one lane may be busy while the other takes the next
-		idle:    make(chan struct{}), sealed: make(chan []batch, 1), again: make(chan lost),
+		idle:    make(chan struct{}), sealed: make(chan []batch, 1), again: make(chan lost), wishes: make(chan wished),
 	}
 }
 

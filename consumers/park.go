@@ -2,10 +2,9 @@ package consumers
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strconv"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
@@ -20,6 +19,15 @@ const (
 	HeaderParkedReason   = "kelisim_reason"
 	HeaderParkedService  = "kelisim_service"
 )
+
+// HeaderParkedLeftOut stands in front of those four where a copy was refused, by
+// its size mostly: the copy then has no value and none of the record's headers, and
+// this is how many bytes it lacks. The record is where it was, at its position.
+const HeaderParkedLeftOut = "kelisim_left_out"
+
+// maxBareKey bounds the key that a copy without its bytes keeps. A subject has at
+// most 128 bytes (events.ParseSubject); a longer key may be what made it too large.
+const maxBareKey = 1 << 10
 
 // Reasons of the engine's own, beside those of the decoder and the fold.
 const (
@@ -37,11 +45,13 @@ const (
 type parked struct {
 	at      events.Stamp
 	first   events.Position // where it first stood: what the hold is known by
-	subject events.Subject
-	hold    bool // the subject is held
-	away    bool // in its own partition, which is another than the record's
+	subject events.Subject  // of the key
+	named   events.Subject  // whom the event names, if it is not the key's; zero: nobody else
+	hold    bool            // they are held, each in its own partition
 	reason  string
 	message stream.Message
+
+	elsewhere []events.Subject // those of them that are held in other partitions than the record's
 }
 
 // reasoned is an error that knows a short stable name for itself.
@@ -61,6 +71,9 @@ func (c *Consumer) park(r *stream.Record, at events.Stamp, subject events.Subjec
 		Topic: c.cfg.ParkedTopic, Partition: stream.AnyPartition,
 		Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value),
 	}
+	if m.Key == nil {
+		m.Partition = stream.Beside(at.Position.Partition)
+	}
 	for headers := r.Headers; headers.Len() > 0; {
 		key, value := headers.Next()
 		m.Headers = append(m.Headers, stream.Header{Key: string(key), Value: bytes.Clone(value)})
@@ -73,34 +86,26 @@ func (c *Consumer) park(r *stream.Record, at events.Stamp, subject events.Subjec
 	} {
 		m.Headers = append(m.Headers, stream.Header{Key: h[0], Value: []byte(h[1])})
 	}
-	return parked{
-		at: at, first: at.Position, subject: subject, hold: !subject.IsZero(), reason: reason, message: m,
-		away: !subject.IsZero() && events.PartitionOf(subject.Reveal(), c.cfg.Partitions) != at.Position.Partition,
-	}
+	return parked{at: at, first: at.Position, subject: subject, hold: !subject.IsZero(), reason: reason, message: m}
 }
 
-// keepAside publishes parked records and returns once the parked topic has
-// acknowledged them all: only then may the position move.
-func (c *Consumer) keepAside(ctx context.Context, bad []parked) error {
-	if len(bad) == 0 {
-		return nil
+// ours is how many headers parking adds.
+const ours = 4
+
+// bare is the copy without the record's own bytes: what is kept when those are
+// refused.
+func (b *parked) bare() stream.Message {
+	m := b.message
+	left := len(m.Value)
+	theirs, added := m.Headers[:len(m.Headers)-ours], m.Headers[len(m.Headers)-ours:]
+	for _, h := range theirs {
+		left += len(h.Key) + len(h.Value)
 	}
-	messages := make([]stream.Message, len(bad))
-	for i := range bad {
-		messages[i] = bad[i].message
+	if len(m.Key) > maxBareKey {
+		left += len(m.Key)
+		m.Key, m.Partition = nil, stream.Beside(b.at.Position.Partition)
 	}
-	if _, err := c.cfg.Publisher.PublishAll(ctx, messages); err != nil {
-		return fmt.Errorf("park %d records from %s on: %w", len(bad), bad[0].at.Position, err)
-	}
-	for _, b := range bad {
-		if b.away && b.hold {
-			if err := c.cfg.Store.Hold(ctx, b.subject, b.first); err != nil {
-				return fmt.Errorf("hold the subject of %s: %w", b.at.Position, err)
-			}
-		}
-		c.metrics.parked(b.reason)
-		c.log.Error("event parked", "position", b.at.Position.String(), "reason", b.reason, "subject", b.subject,
-			"age", time.Since(b.at.Appended.Time()).Round(time.Millisecond).String())
-	}
-	return nil
+	m.Value = nil
+	m.Headers = append([]stream.Header{{Key: HeaderParkedLeftOut, Value: strconv.AppendInt(nil, int64(left), 10)}}, added...)
+	return m
 }

@@ -24,6 +24,7 @@ type partition struct {
 	memo   *memo
 	part   *part // share of the open window
 
+	paused  bool // what cannot be applied waits for the parked topic: it is not read on until then
 	vacant  bool // nobody stood in the cache when it was begun, and nobody was written since
 	mending bool // states were lost: whoever is found without one is acted on again
 	proof   proof

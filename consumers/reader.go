@@ -145,6 +145,10 @@ func (r *reader) run(ctx context.Context) error {
 			if err := r.reread(ctx, l); err != nil {
 				return err
 			}
+		case w := <-r.wishes:
+			if err := r.follow(w); err != nil {
+				return err
+			}
 		case <-r.cfg.Policy.Superseded(r.edition):
 			if err := r.turn(ctx); err != nil {
 				return err
@@ -158,7 +162,9 @@ func (r *reader) run(ctx context.Context) error {
 
 func (r *reader) behind() (records int64) {
 	for _, p := range r.parts {
-		records += p.behind()
+		if !p.paused {
+			records += p.behind()
+		}
 	}
 	return records
 }
@@ -172,6 +178,11 @@ func (r *reader) read(ctx context.Context, f *stream.Fetch) error {
 	for i := range f.Batches {
 		b := &f.Batches[i]
 		p := r.parts[b.Partition]
+		if p != nil && p.paused {
+			p.hear(f.Sent, b)
+			p.lag.Set(float64(p.behind()))
+			continue // read again once it goes on
+		}
 		if p == nil || b.From > p.next || b.Next < p.next {
 			continue // of the other lane, or under way when we sought
 		}
@@ -313,7 +324,10 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 		subject, _ := events.ParseSubject(string(record.Key)) // the zero Subject holds nobody
 		event.First = events.Stamp{}
 		bad := r.park(record, at, subject, reasonOf(err))
-		bad.hold = bad.hold && (event.Type == 0 || event.Type.Restricts()) // what permits is kept aside and changes nothing
+		if event.Subject != subject { // the person that it is about, under a key of something else
+			bad.named = cloneSubject(event.Subject)
+		}
+		bad.hold = event.Type == 0 || event.Type.Restricts() // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
 		return 0, nil
 	}
@@ -336,17 +350,24 @@ func (r *reader) understand(record *stream.Record, event *events.Event) error {
 	return r.decoder.Decode(record, event)
 }
 
-// aside puts a record among those to park with this window, and holds its
-// subject: with its partition, or in its own partition when it is misplaced.
+// aside puts a record among those to park with this window, and holds whom it
+// concerns, each in its own partition: with the window, or beside it when that is
+// another than the record's.
 func (r *reader) aside(p *partition, bad parked, event *events.Event) {
 	part := r.window.of(p)
 	if !event.First.IsZero() {
 		bad.first = event.First.Position // held by this already
 	}
-	part.parked = append(part.parked, bad)
-	if bad.hold && !bad.away {
-		part.holds = append(part.holds, cache.Hold{Subject: bad.subject, At: bad.first})
+	for _, s := range [...]events.Subject{bad.subject, bad.named} {
+		switch {
+		case !bad.hold || s.IsZero():
+		case events.PartitionOf(s.Reveal(), r.cfg.Partitions) == p.id:
+			part.holds = append(part.holds, cache.Hold{Subject: s, At: bad.first})
+		default:
+			bad.elsewhere = append(bad.elsewhere, s)
+		}
 	}
+	part.parked = append(part.parked, bad)
 }
 
 // reread starts a partition again from where the cache stands.

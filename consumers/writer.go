@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/kelisim/kelisim/internal/cache"
@@ -21,12 +22,22 @@ type writer struct {
 	actor    *actor
 	receipts *receipts
 	lane     *lane
+	aside    aside
+	parking  sync.WaitGroup
 }
 
 func (w *writer) run(ctx context.Context) error {
+	defer w.parking.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
 		select {
 		case w.lane.idle <- struct{}{}:
+		case o := <-w.aside.parked:
+			if err := w.parkedLate(ctx, o); err != nil {
+				return err
+			}
+			continue
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -42,18 +53,11 @@ func (w *writer) run(ctx context.Context) error {
 	}
 }
 
-// write keeps aside what cannot be applied, and stores the rest.
-func (w *writer) write(ctx context.Context, window []batch) error {
-	for i := range window {
-		if err := w.insist(ctx, "park", func() error { return w.keepAside(ctx, window[i].parked) }); err != nil {
-			return err
-		}
-	}
-	return w.store(ctx, window)
-}
-
 // store writes batches until each is stored or known to need another reading.
 func (w *writer) store(ctx context.Context, open []batch) error {
+	if len(open) == 0 {
+		return nil
+	}
 	return w.insist(ctx, "store", func() error {
 		began := time.Now()
 		batches := make([]cache.Batch, len(open))

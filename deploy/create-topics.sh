@@ -26,6 +26,7 @@ create() {
 create consent.events.v1 12 3 2 \
   --config cleanup.policy=delete \
   --config compression.type=producer \
+  --config max.message.bytes=1048588 \
   --config message.timestamp.type=LogAppendTime \
   --config retention.bytes=-1 \
   --config retention.ms=315619200000 \
@@ -55,6 +56,7 @@ create consent.receipts.v1 3 3 2 \
 
 create consent.parked.v1 12 3 2 \
   --config cleanup.policy=delete \
+  --config max.message.bytes=4194304 \
   --config message.timestamp.type=LogAppendTime \
   --config retention.bytes=-1 \
   --config retention.ms=7776000000 \

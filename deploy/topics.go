@@ -22,6 +22,10 @@ const (
 	ActivityTopic = "consent.activity.v1"
 )
 
+// MaxParkedBytes bounds one message to the parked topic with its headers, unpacked: below what topics.yaml allows there,
+// and well above what it allows among the events, so that the copy of what fits there fits, unless that was packed small.
+const MaxParkedBytes = 4_000_000
+
 //go:embed topics.yaml
 var topicsYAML []byte
 

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,18 @@ func TestSubjectsOfOnePartitionStandTogether(t *testing.T) {
 	events := topic(t, deploy.EventsTopic).Partitions
 	require.Equal(t, events, topic(t, deploy.StateTopic).Partitions)
 	require.Equal(t, events, topic(t, deploy.ParkedTopic).Partitions)
+}
+
+// A record that fits among the events fits, unpacked and with the headers that parking
+// adds, among what is parked.
+func TestParkedTopicTakesWhatTheEventsTopicTakes(t *testing.T) {
+	most := func(name string) int {
+		n, err := strconv.Atoi(topic(t, name).Config["max.message.bytes"])
+		require.NoError(t, err, name)
+		return n
+	}
+	require.Less(t, 3*most(deploy.EventsTopic), deploy.MaxParkedBytes)
+	require.Less(t, deploy.MaxParkedBytes, most(deploy.ParkedTopic)-1024, "and what Kafka itself adds")
 }
 
 func TestServicesFollowTheTopicsThatAreDeployed(t *testing.T) {

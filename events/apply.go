@@ -109,7 +109,7 @@ func (r *Rules) fold(l *ledger, e *Event) (Outcome, bool) {
 		}
 	case WithdrawalRefused:
 		if e.Purposes&^r.refusable != 0 {
-			return Outcome{Verdict: Park, Reason: ReasonNotRefusable}, false
+			return Outcome{Verdict: Park, Reason: ReasonNotRefusable, Aside: true}, false
 		}
 		request := identity(e.Request.Source, e.Request.ID)
 		for c := range e.Purposes.Codes() {

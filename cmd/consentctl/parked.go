@@ -150,8 +150,11 @@ func (f *parkedFlags) choose(ctx context.Context, d *parked.Desk, positions []st
 	}
 	for i, at := range filter.Positions {
 		found, err := parked.Find(cases, at)
-		if err != nil {
-			return nil, err
+		if err != nil { // retention may have taken it, and not what it holds
+			if found, err = d.Expired(ctx, at); err != nil {
+				return nil, err
+			}
+			cases = append(cases, found)
 		}
 		filter.Positions[i] = found.First // it may have been named by a later one
 	}

@@ -59,8 +59,10 @@ func newParkedShow(p *program) *cobra.Command {
 				return "", err
 			}
 			found, err := parked.Find(cases, first)
-			if err != nil {
-				return "", err
+			if err != nil { // retention may have taken it, and not what it holds
+				if found, err = d.Expired(ctx, first); err != nil {
+					return "", err
+				}
 			}
 			if err := d.Holds(ctx, []*parked.Case{found}); err != nil {
 				return "", err

@@ -15,7 +15,9 @@ type Decoder struct {
 // Decode reads the event of a record of consent.events.v1 into e: all but
 // e.Logged, which is left as it is. In binary mode the texts and the data of e
 // are views of the record and live no longer. Every error is a [MalformedError],
-// for which errors.Is(err, [ErrMalformed]) holds, and leaves e half written.
+// for which errors.Is(err, [ErrMalformed]) holds, and leaves e half written; but
+// e.Subject is then whom the record names as its subject, whatever its key, and zero
+// where it names nobody: the person whom in doubt nothing may be done to.
 func (d Decoder) Decode(record *recordbatch.Record, e *events.Event) error {
 	return d.decode(record, e, false)
 }
@@ -28,15 +30,24 @@ func (d Decoder) DecodePolicy(record *recordbatch.Record, e *events.Event) error
 }
 
 func (d Decoder) decode(record *recordbatch.Record, e *events.Event, policies bool) error {
+	var a attributes
+	err := d.decodeInto(&a, record, e, policies)
+	if err != nil {
+		e.Subject, _ = events.ParseSubject(a.text[subject]) // as far as it was read; the zero Subject is nobody
+	}
+	return err
+}
+
+func (d Decoder) decodeInto(a *attributes, record *recordbatch.Record, e *events.Event, policies bool) error {
 	if record.Value == nil {
+		_ = a.readBinary(record.Headers) // whom it names; whatever is wrong with them, it is no event
 		return refuse(NullValue, "")
 	}
-	var a attributes
 	data, err := a.read(record)
 	if err != nil {
 		return err
 	}
-	if err := d.fill(e, &a, data); err != nil {
+	if err := d.fill(e, a, data); err != nil {
 		return err
 	}
 	if policies != (e.Type == events.PolicyPublished) {

@@ -37,6 +37,10 @@ type Config struct {
 	// DialTimeout bounds one connection attempt, TLS and SASL included; 3 s when
 	// zero.
 	DialTimeout time.Duration
+	// MaxUnpackedBytes bounds what one packed batch may become in memory when it is
+	// read; 64 MiB when zero. A consumer stands still in front of a larger one. What
+	// sets MaxDecompressedBytes for itself goes by that.
+	MaxUnpackedBytes int
 	// Logger is told of everything that a person on call would want to know.
 	// Nil means silence.
 	Logger *slog.Logger

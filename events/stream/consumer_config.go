@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -55,7 +56,7 @@ func (c *ConsumerConfig) fetch() fetchConfig {
 	return fetchConfig{
 		Topic: c.Topic, MaxWait: c.MaxWait,
 		MaxFetchBytes: c.MaxFetchBytes, PartitionMaxBytes: c.PartitionMaxBytes,
-		MaxFrameBytes: c.MaxFrameBytes, MaxDecompressedBytes: c.MaxDecompressedBytes,
+		MaxFrameBytes: c.MaxFrameBytes, MaxDecompressedBytes: cmp.Or(c.MaxDecompressedBytes, c.MaxUnpackedBytes),
 		Stall: c.Stall, Watch: c.Watch,
 	}
 }

@@ -11,8 +11,8 @@ import (
 type Message struct {
 	// Topic is the topic's name; it must exist.
 	Topic string
-	// Partition is the partition to write to, or AnyPartition to let the key
-	// decide.
+	// Partition is the partition to write to, AnyPartition to let the key decide,
+	// or what Beside returns.
 	Partition int32
 	// Key decides the partition and is what order is kept for. Nil is null and
 	// needs a Partition.
@@ -31,6 +31,11 @@ type Message struct {
 // AnyPartition as Message.Partition lets the key decide, by the rule of
 // events.PartitionOf.
 const AnyPartition int32 = -1
+
+// Beside as Message.Partition chooses where a copy of a record without a key goes:
+// the partition that the record stands in, counted around where the topic of the
+// copies has fewer.
+func Beside(partition int32) int32 { return AnyPartition - 1 - partition }
 
 // Header is one header of a message. A nil Value is null on the wire.
 type Header = recordbatch.Header

@@ -18,7 +18,9 @@ func (m *Message) place(n int32) (int32, error) {
 		return 0, fmt.Errorf("%w: neither a key nor a partition", ErrRefused)
 	case m.Partition == AnyPartition:
 		return events.PartitionOf(m.Key, n), nil
-	case m.Partition < 0 || m.Partition >= n:
+	case m.Partition < AnyPartition:
+		return Beside(m.Partition) % n, nil // Beside is its own inverse
+	case m.Partition >= n:
 		return 0, fmt.Errorf("%w: the topic has %d partitions, not partition %d", ErrRefused, n, m.Partition)
 	default:
 		return m.Partition, nil

@@ -28,9 +28,9 @@ const (
 	// defaultQueuedBytes bounds the memory of everything that was published and
 	// has not settled: half a second's work at full speed.
 	defaultQueuedBytes = 64 << 20
-	// maxMessageBytes bounds one message with its headers; with it a batch of
+	// defaultMessageBytes bounds one message with its headers; with it a batch of
 	// one stays below what brokers accept by default.
-	maxMessageBytes = maxBatchBytes
+	defaultMessageBytes = maxBatchBytes
 )
 
 // ProducerConfig says how to publish. Only Config is needed.
@@ -46,6 +46,10 @@ type ProducerConfig struct {
 	// settled; publishing waits for room when it is reached. 64 MiB when zero, and
 	// never less than one message may have.
 	QueuedBytes int64
+	// MessageBytes bounds one message with its headers, uncompressed; 1,000,000 when
+	// zero. What is larger than a batch leaves as a batch of its own, and its topic
+	// must take such ones (max.message.bytes).
+	MessageBytes int
 	// Compression packs batches from 2 KiB on; none when zero.
 	Compression recordbatch.Codec
 }
@@ -102,7 +106,10 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	if cfg.QueuedBytes <= 0 {
 		cfg.QueuedBytes = defaultQueuedBytes
 	}
-	cfg.QueuedBytes = max(cfg.QueuedBytes, maxMessageBytes)
+	if cfg.MessageBytes <= 0 {
+		cfg.MessageBytes = defaultMessageBytes
+	}
+	cfg.QueuedBytes = max(cfg.QueuedBytes, int64(cfg.MessageBytes))
 	l := &link{transport: transport, addr: cfg.address(), clientID: cfg.clientID(), timeout: cfg.RequestTimeout}
 	p := &Producer{
 		cfg: cfg, log: cfg.logger(), link: l, start: time.Now(),

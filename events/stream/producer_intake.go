@@ -24,13 +24,13 @@ type intake struct {
 func (in *intake) add(ctx context.Context, i int, m *Message) {
 	e := &in.ticket.entries[i]
 	e.ticket, e.index, e.size = in.ticket, i, m.size()
-	if e.size > maxMessageBytes {
-		in.refuse(e, m, fmt.Errorf("%w: about %d bytes, more than %d", ErrRefused, e.size, maxMessageBytes))
+	if limit := in.p.cfg.MessageBytes; e.size > limit {
+		in.refuse(e, m, fmt.Errorf("%w: about %d bytes, more than %d", ErrRefused, e.size, limit))
 		return
 	}
 	if err := in.admit(ctx, int64(e.size)); err != nil {
 		e.state.Store(entryTaken)
-		e.fail(m.Topic, m.Partition, join(ErrNotSent, err))
+		e.fail(m.Topic, max(m.Partition, AnyPartition), join(ErrNotSent, err))
 		in.ticket.finish(1)
 		return
 	}
@@ -51,11 +51,11 @@ func (in *intake) add(ctx context.Context, i int, m *Message) {
 
 // refuse settles an entry that was given room but cannot be queued.
 func (in *intake) refuse(e *entry, m *Message, err error) {
-	if e.size <= maxMessageBytes || in.paid {
+	if e.size <= in.p.cfg.MessageBytes || in.paid {
 		in.p.freed(e)
 	}
 	e.state.Store(entryTaken)
-	e.fail(m.Topic, m.Partition, err)
+	e.fail(m.Topic, max(m.Partition, AnyPartition), err)
 	in.ticket.finish(1)
 }
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func NewReader(conf ReaderConfig) (*Reader, error) {
 	fetch, err := fetchConfig{
 		Topic: conf.Topic, MaxWait: conf.MaxWait,
 		MaxFetchBytes: conf.MaxFetchBytes, PartitionMaxBytes: conf.PartitionMaxBytes,
-		MaxFrameBytes: conf.MaxFrameBytes, MaxDecompressedBytes: conf.MaxDecompressedBytes,
+		MaxFrameBytes: conf.MaxFrameBytes, MaxDecompressedBytes: cmp.Or(conf.MaxDecompressedBytes, conf.MaxUnpackedBytes),
 		Stall: conf.Stall, Watch: conf.Watch,
 	}.complete()
 	if err != nil {

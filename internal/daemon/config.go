@@ -29,6 +29,7 @@ type Kafka struct {
 	Brokers     []string      `key:"brokers" help:"addresses, host:port, that the cluster is found through"`
 	ClientID    string        `key:"client_id" help:"name of this program in the brokers' logs and quotas"`
 	DialTimeout time.Duration `key:"dial_timeout" help:"limit for one connection, TLS and SASL included"`
+	UnpackedMB  int           `key:"unpacked_mb" help:"what one packed batch may become when it is read, in MiB; a consumer stands still in front of a larger one"`
 	TLS         TLS           `key:"tls"`
 	SASL        SASL          `key:"sasl"`
 }
@@ -129,7 +130,7 @@ type Shutdown struct {
 // and no Redis: a service that guesses its log would follow the wrong one.
 func Defaults() Config {
 	return Config{
-		Kafka: Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second},
+		Kafka: Kafka{ClientID: "kelisim", DialTimeout: 3 * time.Second, UnpackedMB: 64},
 		Topics: Topics{
 			Events: "consent.events.v1", Policies: "consent.policies.v1", State: "consent.state.v1",
 			Parked: "consent.parked.v1", Receipts: "consent.receipts.v1", Audit: "consent.audit.v1",

@@ -59,6 +59,7 @@ func (k Kafka) validate() error {
 	return errors.Join(
 		addresses("kafka.brokers", k.Brokers),
 		between("kafka.dial_timeout", k.DialTimeout, 100*time.Millisecond, time.Minute),
+		atLeast("kafka.unpacked_mb", k.UnpackedMB, 1),
 		k.TLS.validate("kafka.tls"),
 		k.SASL.validate(),
 	)

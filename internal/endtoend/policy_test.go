@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers/marketing"
@@ -23,6 +24,7 @@ import (
 type town struct {
 	t        *testing.T
 	broker   *testenv.Broker
+	client   *redis.Client
 	topics   testservice.Topics
 	producer *stream.Producer
 	desk     *marketing.Desk
@@ -41,6 +43,7 @@ func newTown(t *testing.T) *town {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.producer.Close(context.Background()) })
 	client := server.Client(t)
+	w.client = client
 	action, err := marketing.New(client, events.SeedRules(), nil)
 	require.NoError(t, err)
 	service := testservice.Start(t, testservice.Config{

@@ -56,6 +56,7 @@ type Config struct {
 	Buckets int32            // 0: 1024
 	Memory  int              // states in the consumer; 0: the engine's default
 	Now     func() time.Time // of the policy's calendar; nil: time.Now
+	Unpack  int              // bytes that a packed batch may become; 0: as by default
 	Logger  *slog.Logger
 }
 
@@ -87,10 +88,10 @@ func Start(t testing.TB, cfg Config) *Service {
 	}
 	store, err := cache.NewRedis(ctx, cfg.Redis, layout, cfg.Logger)
 	require.NoError(t, err)
-	conf := stream.Config{Brokers: []string{cfg.Kafka}, Logger: cfg.Logger}
+	conf := stream.Config{Brokers: []string{cfg.Kafka}, Logger: cfg.Logger, MaxUnpackedBytes: cfg.Unpack}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{Config: conf, Group: cfg.Group, Topic: cfg.Topics.Events})
 	require.NoError(t, err)
-	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
+	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf, MessageBytes: deploy.MaxParkedBytes})
 	require.NoError(t, err)
 	known, follow := cfg.policy(t, conf)
 	var following sync.WaitGroup

@@ -72,7 +72,7 @@ func Open(cfg daemon.Config, getenv func(string) string, registry prometheus.Reg
 	if p.Admin, err = stream.NewAdmin(p.kafka); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	if p.Producer, err = stream.NewProducer(stream.ProducerConfig{Config: p.kafka}); err != nil {
+	if p.Producer, err = stream.NewProducer(stream.ProducerConfig{Config: p.kafka, MessageBytes: deploy.MaxParkedBytes}); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	p.Policy, err = policyfeed.New(policyfeed.Config{

@@ -92,7 +92,8 @@ func (k *Cluster) Producer() (*stream.Producer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.written == nil {
-		p, err := stream.NewProducer(stream.ProducerConfig{Config: k.Kafka})
+		// As much as a parked copy may have: what is redriven was one.
+		p, err := stream.NewProducer(stream.ProducerConfig{Config: k.Kafka, MessageBytes: deploy.MaxParkedBytes})
 		if err != nil {
 			return nil, err
 		}

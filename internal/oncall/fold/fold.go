@@ -54,7 +54,7 @@ type Fold struct {
 	Next      int64 // the next offset to fold
 	People    map[string]*Person
 	Holds     map[Hold]*Held // of subjects of the partition
-	Strays    map[Hold]*Held // of subjects of others, by events in this one
+	Strays    map[Hold]*Held // of subjects of others, or under the key of others, by events in this one
 	Changed   []*Person      // since the caller emptied it, if it watches
 
 	Elsewhere []Hold // of subjects of the partition, by events in others, as snapshots say
@@ -84,8 +84,11 @@ func (f *Fold) Records(records []stream.Record) error {
 	for i := range records {
 		r := &records[i]
 		f.Next = r.Offset + 1
-		if f.mine(r.Key) {
+		switch {
+		case f.mine(r.Key):
 			f.record(r)
+		case !f.cfg.Only.IsZero():
+			f.concealed(r)
 		}
 		if len(f.Holds)+len(f.Strays) > maxHolds {
 			return fmt.Errorf("partition %d, offset %d: more than %d parked events", f.Partition, r.Offset, maxHolds)
@@ -103,7 +106,7 @@ func (f *Fold) mine(key []byte) bool {
 	if !f.cfg.Only.IsZero() {
 		return string(key) == f.cfg.Only.Reveal()
 	}
-	return f.Share.whole() || f.Share.Has(bucketOf(f.cfg.Layout, key))
+	return f.Share.Whole() || f.Share.Has(bucketOf(f.cfg.Layout, key))
 }
 
 // record does what the services do with one (package consumers, reader).
@@ -116,7 +119,7 @@ func (f *Fold) record(r *stream.Record) {
 	}
 	if f.decoder.Decode(r, e) != nil {
 		if e.Type == 0 || e.Type.Restricts() {
-			f.aside(string(r.Key), at.Position, at.Position)
+			f.unreadable(string(r.Key), e.Subject.Reveal(), at.Position)
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 )
 
 // maxHolds bounds the parked events of a share, at some 200 bytes each. There are
@@ -38,6 +39,27 @@ func (f *Fold) aside(id string, first, at events.Position) {
 
 func (f *Fold) release(id string, first, at events.Position) {
 	lay(f.Holds, id, first, at, true)
+}
+
+// unreadable enters a record that cannot be read: it holds who its key says, and whom
+// it names where that is somebody else, who may be of any partition and any share.
+func (f *Fold) unreadable(key, named string, at events.Position) {
+	f.aside(key, at, at)
+	if named != key {
+		lay(f.Strays, named, at, at, false)
+	}
+}
+
+// concealed looks whether a record that is not the one subject's by its key names it
+// all the same.
+func (f *Fold) concealed(r *stream.Record) {
+	e := &f.event
+	*e = events.Event{}
+	if f.decoder.Decode(r, e) == nil || e.Type != 0 && !e.Type.Restricts() || e.Subject != f.cfg.Only {
+		return
+	}
+	at := events.Position{Generation: f.cfg.Layout.Generation, Partition: f.Partition, Offset: r.Offset}
+	lay(f.Strays, e.Subject.Reveal(), at, at, false)
 }
 
 // lay enters one event. A release stays for good: a copy of the event that comes

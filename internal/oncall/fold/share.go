@@ -30,7 +30,8 @@ func (s Share) Rest() (rest Share, ok bool) {
 	return Share{s.To, min(s.To+(s.To-s.From), s.all), s.all}, s.To < s.all
 }
 
-func (s Share) whole() bool { return s.From == 0 && s.To == s.all }
+// Whole says whether the share is everybody.
+func (s Share) Whole() bool { return s.From == 0 && s.To == s.all }
 
 // bucketOf is the bucket of a record's key.
 func bucketOf(l cache.Layout, key []byte) int32 {

@@ -31,6 +31,11 @@ func (d *Desk) Await(ctx context.Context, r *Redrive) error {
 		if err := d.Holds(ctx, open); err != nil {
 			return err
 		}
+		for _, c := range open {
+			if err := d.settle(ctx, c); err != nil {
+				return err
+			}
+		}
 		open = slices.DeleteFunc(open, func(c *Case) bool { return len(c.Held) == 0 })
 		if len(open) == 0 {
 			return nil

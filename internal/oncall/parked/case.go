@@ -26,14 +26,16 @@ const (
 type Case struct {
 	First    events.Position // where it first stood; names the case
 	Appended events.Millis   // when it was appended there
-	Subject  events.Subject  // zero where the key is no subject: nobody is held then
+	Subject  events.Subject  // of the key; zero where that is no subject
+	Named    events.Subject  // whom the event names under a key of somebody, or something, else; zero: nobody
 	Type     string          // as its producer spelled it; "" where nobody can say
 	Source   string
 	Copies   []Copy   // in the order of the parked topic
 	Markers  []Marker // the same
-	Held     []string // services where it holds its subject now; see [Desk.Holds]
+	Held     []string // services where it holds whom it concerns now; see [Desk.Holds]
 
 	key []byte
+	log events.Position // where it was read in the log of events, if nothing is parked of it any more
 }
 
 // State says how far the case is.
@@ -71,10 +73,11 @@ func (c *Case) Attempts() (n int) {
 	return n
 }
 
-// ParkedAt is when it was first parked.
+// ParkedAt is when it was first parked; where nothing is left of that, when the event
+// was appended.
 func (c *Case) ParkedAt() events.Millis {
 	if len(c.Copies) == 0 {
-		return 0
+		return c.Appended
 	}
 	return c.Copies[0].ParkedAt
 }
@@ -95,7 +98,12 @@ func (c *Case) Services() []string { return c.distinct(func(p Copy) string { ret
 func (c *Case) ReasonIn(service string) string { return c.latest()[service].Reason }
 
 // Reasons returns why, each once.
-func (c *Case) Reasons() []string { return c.distinct(func(p Copy) string { return p.Reason }) }
+func (c *Case) Reasons() []string {
+	if c.log != (events.Position{}) {
+		return []string{reasonExpired}
+	}
+	return c.distinct(func(p Copy) string { return p.Reason })
+}
 
 func (c *Case) distinct(of func(Copy) string) []string {
 	var out []string

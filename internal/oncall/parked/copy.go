@@ -32,6 +32,7 @@ type Copy struct {
 	ParkedAt events.Millis `json:"parkedat"` // by the broker's clock
 	Position string        `json:"position"` // where the service met it
 	Attempt  int           `json:"attempt"`  // 0: as its producer published it
+	LeftOut  int           `json:"leftout"`  // bytes that the parked topic refused: the record is in the log of events alone
 
 	position events.Position
 	stamp    events.Stamp // where and when the event first stood
@@ -78,6 +79,12 @@ func split(r *stream.Record) (Copy, original, error) {
 		return Copy{}, original{}, fmt.Errorf("parked record at %d@%d: append time is no number", at.Partition, at.Offset)
 	}
 	c.stamp = events.Stamp{Position: c.position, Appended: events.Millis(appended)}
+	if theirs == 1 && r.Value == nil && all[0].Key == consumers.HeaderParkedLeftOut {
+		if c.LeftOut, err = strconv.Atoi(string(all[0].Value)); err != nil || c.LeftOut < 1 {
+			return Copy{}, original{}, fmt.Errorf("parked record at %d@%d: what was left out is no number", at.Partition, at.Offset)
+		}
+		return c, original{key: r.Key, logAppend: true}, nil
+	}
 	return c, original{key: r.Key, value: r.Value, headers: all[:theirs:theirs], logAppend: true}, nil
 }
 

@@ -31,6 +31,7 @@ func (idle) Act(context.Context, consumers.Slot, []consumers.Turn) error { retur
 // scene is two services, and a desk that looks after what they park.
 type scene struct {
 	t        *testing.T
+	broker   *testenv.Broker
 	topics   testservice.Topics
 	server   *testenv.RedisServer
 	producer *stream.Producer
@@ -41,7 +42,9 @@ type scene struct {
 	told     int
 }
 
-func newScene(t *testing.T) *scene {
+// newScene begins one; parkable is the parked topic's max.message.bytes, if it is not
+// the broker's own.
+func newScene(t *testing.T, parkable ...string) *scene {
 	broker, server := testenv.Kafka(t), testenv.Redis(t)
 	conf := stream.Config{Brokers: []string{broker.Addr()}}
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: conf})
@@ -50,12 +53,14 @@ func newScene(t *testing.T) *scene {
 	log, err := logread.New(conf)
 	require.NoError(t, err)
 	s := &scene{
-		t: t, topics: testservice.NewTopics(t, broker, partitions), server: server, producer: producer, log: log,
+		t: t, broker: broker, topics: testservice.NewTopics(t, broker, partitions), server: server, producer: producer, log: log,
 		rules: events.SeedRules(),
 	}
-	s.topics.Parked = broker.Topic(t, testenv.TopicSpec{
-		Name: "parked", Partitions: 2, Config: map[string]string{"message.timestamp.type": "LogAppendTime"},
-	})
+	config := map[string]string{"message.timestamp.type": "LogAppendTime"}
+	for _, most := range parkable {
+		config["max.message.bytes"] = most
+	}
+	s.topics.Parked = broker.Topic(t, testenv.TopicSpec{Name: "parked", Partitions: 2, Config: config})
 	client := server.Client(t)
 	caches := make(map[string]parked.Cache)
 	for _, name := range []string{"marketing", "targeting"} {

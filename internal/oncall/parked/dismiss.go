@@ -25,6 +25,7 @@ type Dismissal struct {
 type DismissedItem struct {
 	First   string         `json:"first"`
 	Subject events.Subject `json:"subject"`
+	Named   events.Subject `json:"named"` // see [Case]
 	Type    string         `json:"type"`
 	Reasons []string       `json:"reasons"`
 	Held    []string       `json:"held"` // where it holds its subject before
@@ -46,7 +47,7 @@ func (d *Desk) PlanDismissal(ctx context.Context, cases []*Case, reason string) 
 		}
 		plan.cases = append(plan.cases, c)
 		plan.Items = append(plan.Items, DismissedItem{
-			First: c.First.String(), Subject: c.Subject, Type: c.Type, Reasons: c.Reasons(), Held: c.Held,
+			First: c.First.String(), Subject: c.Subject, Named: c.Named, Type: c.Type, Reasons: c.Reasons(), Held: c.Held,
 		})
 	}
 	return plan, nil
@@ -71,23 +72,11 @@ func (d *Desk) Dismiss(ctx context.Context, plan *Dismissal) error {
 	return nil
 }
 
-func (d *Desk) release(ctx context.Context, c *Case) error {
-	if c.Subject.IsZero() {
-		return nil // it holds nobody
-	}
-	for _, service := range slices.Sorted(maps.Keys(d.Caches)) {
-		if err := d.Caches[service].Release(ctx, c.Subject, c.First); err != nil {
-			return fmt.Errorf("release %v in %s: %w", c.First, service, err)
-		}
-	}
-	return nil
-}
-
 // Text implements [output.Result].
 func (p *Dismissal) Text(w io.Writer) {
 	output.Columns(w, []string{"FIRST", "SUBJECT", "TYPE", "REASON", "HELD"}, func(yield func([]string) bool) {
 		for _, it := range p.Items {
-			if !yield([]string{it.First, it.Subject.String(), dash(it.Type), listed(it.Reasons), listed(it.Held)}) {
+			if !yield([]string{it.First, people(it.Subject, it.Named), dash(it.Type), listed(it.Reasons), listed(it.Held)}) {
 				return
 			}
 		}

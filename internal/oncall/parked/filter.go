@@ -28,7 +28,7 @@ func (f *Filter) wants(c *Case) bool {
 	at := c.ParkedAt().Time()
 	return one(f.Positions, c.First) && some(f.Reasons, c.Reasons()) && some(f.Services, c.Services()) &&
 		one(f.Sources, c.Source) && one(f.Types, c.Type) && one(f.States, c.State()) &&
-		(f.Subject.IsZero() || f.Subject == c.Subject) &&
+		(f.Subject.IsZero() || slices.Contains(c.subjects(), f.Subject)) &&
 		(f.Since.IsZero() || !at.Before(f.Since)) && (f.Until.IsZero() || at.Before(f.Until))
 }
 

@@ -30,6 +30,7 @@ type caseJSON struct {
 	ParkedAt time.Time      `json:"parkedat"`
 	State    State          `json:"state"`
 	Subject  events.Subject `json:"subject"`
+	Named    events.Subject `json:"named"` // whom the event names under the key of somebody, or something, else
 	Type     string         `json:"type"`
 	Source   string         `json:"source"`
 	Reasons  []string       `json:"reasons"`
@@ -44,7 +45,7 @@ type caseJSON struct {
 func (c *Case) MarshalJSON() ([]byte, error) {
 	return json.Marshal(caseJSON{
 		First: c.First.String(), Appended: c.Appended.Time(), ParkedAt: c.ParkedAt().Time(), State: c.State(),
-		Subject: c.Subject, Type: c.Type, Source: c.Source, Reasons: c.Reasons(), Services: c.Services(),
+		Subject: c.Subject, Named: c.Named, Type: c.Type, Source: c.Source, Reasons: c.Reasons(), Services: c.Services(),
 		Held: c.Held, Attempts: c.Attempts(), Copies: c.Copies, Markers: c.Markers,
 	})
 }
@@ -93,7 +94,7 @@ func (l *List) Text(w io.Writer) {
 				row := []string{
 					c.First.String(), l.Now.Sub(c.ParkedAt().Time()).Round(time.Second).String(), string(c.State()),
 					listed(c.Reasons()), listed(c.Services()), listed(c.Held), strconv.Itoa(c.Attempts()),
-					c.Subject.String(), dash(c.Type), dash(c.Source),
+					people(c.Subject, c.Named), dash(c.Type), dash(c.Source),
 				}
 				if !yield(row) {
 					return

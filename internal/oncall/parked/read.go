@@ -25,6 +25,13 @@ func (d *Desk) Cases(ctx context.Context) (cases []*Case, strange int, err error
 		return nil, 0, err
 	}
 	maps.DeleteFunc(found, func(_ events.Position, c *Case) bool { return len(c.Copies) == 0 }) // retention took them
+	for _, c := range found {
+		if c.Copies[0].LeftOut > 0 {
+			if err := d.complete(ctx, c); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
 	cases = slices.Collect(maps.Values(found))
 	slices.SortFunc(cases, func(a, b *Case) int {
 		return cmp.Or(cmp.Compare(a.Appended, b.Appended), cmp.Compare(a.First.Partition, b.First.Partition), cmp.Compare(a.First.Offset, b.First.Offset))
@@ -65,25 +72,34 @@ func (d *Desk) enter(found map[events.Position]*Case, r *stream.Record) bool {
 	if err != nil {
 		return false
 	}
-	p.stamp = firstOf(&o, p.stamp)
 	var e events.Event
 	readable := d.Decoder.Decode(o.record(), &e) == nil
+	p.stamp = firstOf(&o, p.stamp)
 	if readable && !e.First.IsZero() {
 		p.stamp = e.First // of an event in structured mode, which has no headers of its own
 	}
 	p.Attempt = attemptOf(&o)
 	c := of(found, p.stamp.Position)
 	c.Copies = append(c.Copies, p)
-	if len(c.Copies) > 1 {
-		return true
+	if len(c.Copies) == 1 {
+		c.Appended = p.stamp.Appended
+		c.describe(&o, &e, readable)
 	}
-	c.Appended, c.Subject, c.key = p.stamp.Appended, cloneSubject(o.subject()), bytes.Clone(o.key)
+	return true
+}
+
+// describe takes from the event what is told of it. One that cannot be read tells
+// whom it names all the same.
+func (c *Case) describe(o *original, e *events.Event, readable bool) {
+	c.Subject, c.key = cloneSubject(o.subject()), bytes.Clone(o.key)
+	if e.Subject != c.Subject {
+		c.Named = cloneSubject(e.Subject)
+	}
 	c.Type, c.Source = o.header("ce_type"), o.header("ce_source")
 	if readable {
 		c.Type, c.Source = e.Type.String(), string([]byte(e.Source))
 	}
 	c.Type, c.Source = shown(c.Type), shown(c.Source)
-	return true
 }
 
 func of(found map[events.Position]*Case, first events.Position) *Case {
@@ -103,23 +119,6 @@ func Find(cases []*Case, first events.Position) (*Case, error) {
 		}
 	}
 	return nil, fmt.Errorf("nothing that stood at %v is parked", first)
-}
-
-// Holds asks every service whether the cases hold their subjects there.
-func (d *Desk) Holds(ctx context.Context, cases []*Case) error {
-	for _, c := range cases {
-		c.Held = nil
-		for _, service := range slices.Sorted(maps.Keys(d.Caches)) {
-			h, err := d.Caches[service].Holding(ctx, c.Subject)
-			if err != nil {
-				return err
-			}
-			if slices.Contains(h.By, c.First) {
-				c.Held = append(c.Held, service)
-			}
-		}
-	}
-	return nil
 }
 
 func cloneSubject(s events.Subject) events.Subject {

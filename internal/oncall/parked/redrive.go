@@ -34,6 +34,7 @@ const (
 type Item struct {
 	First   string         `json:"first"`
 	Subject events.Subject `json:"subject"`
+	Named   events.Subject `json:"named"` // see [Case]
 	Type    string         `json:"type"`
 	Reasons []string       `json:"reasons"`
 	Attempt int            `json:"attempt"`
@@ -82,7 +83,7 @@ func (d *Desk) planRedrive(ctx context.Context, cases []*Case, reason string, fo
 	plan := &Redrive{Topic: d.Topics.Events, Reason: reason, Items: make([]Item, 0, len(cases))}
 	for _, c := range cases {
 		it := Item{
-			First: c.First.String(), Subject: c.Subject, Type: c.Type, Reasons: c.Reasons(), Attempt: c.Attempts() + 1,
+			First: c.First.String(), Subject: c.Subject, Named: c.Named, Type: c.Type, Reasons: c.Reasons(), Attempt: c.Attempts() + 1,
 			c: c, o: bytes[c.First],
 		}
 		if err := change(&it); err != nil {
@@ -118,7 +119,7 @@ func (d *Desk) decide(ctx context.Context, it *Item, sent []events.Position, end
 			return nil
 		}
 	}
-	fault, err := d.fault(ctx, &it.o, it.c, ends[events.PartitionOf(it.c.key, d.Topics.Partitions)])
+	fault, err := d.fault(ctx, &it.o, it.c, ends[d.home(it.c)])
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,8 @@ func (d *Desk) mark(ctx context.Context, c *Case, m Marker) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 	defer cancel()
 	m.First, m.Operator, m.Time = c.First.String(), d.Operator, d.now().UTC()
-	message, err := m.message(d.Topics.Parked, c.Copies[0].Partition, c.key)
+	partition, key := c.ledger()
+	message, err := m.message(d.Topics.Parked, partition, key)
 	if err != nil {
 		return err
 	}
@@ -203,6 +205,25 @@ func (d *Desk) mark(ctx context.Context, c *Case, m Marker) error {
 		return fmt.Errorf("note that %v was %s: %w", c.First, m.Deed, err)
 	}
 	return nil
+}
+
+// maxMarkerKey bounds the key that a marker repeats: no subject is longer, and a
+// longer key may be what is wrong with the event.
+const maxMarkerKey = 1 << 10
+
+// ledger returns where deeds about a case are written, and under which key: behind
+// its copies, or where they would be.
+func (c *Case) ledger() (partition int32, key []byte) {
+	if len(c.key) <= maxMarkerKey {
+		key = c.key
+	}
+	switch {
+	case len(c.Copies) > 0:
+		return c.Copies[0].Partition, key
+	case key != nil:
+		return stream.AnyPartition, key
+	}
+	return stream.Beside(c.First.Partition), nil
 }
 
 // Text implements [output.Result].
@@ -214,7 +235,7 @@ func (r *Redrive) Text(w io.Writer) {
 			if it.At != "" {
 				note = "now at " + it.At
 			}
-			row := []string{it.First, string(it.Step), strconv.Itoa(it.Attempt), it.Subject.String(), dash(it.Type), listed(it.Reasons), dash(note)}
+			row := []string{it.First, string(it.Step), strconv.Itoa(it.Attempt), people(it.Subject, it.Named), dash(it.Type), listed(it.Reasons), dash(note)}
 			if !yield(row) {
 				return
 			}

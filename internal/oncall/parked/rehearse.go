@@ -85,9 +85,10 @@ func (d *Desk) sent(ctx context.Context, cases []*Case, ends map[int32]stream.Of
 	wanted := make(map[events.Position]bool, len(cases))
 	for _, c := range cases {
 		wanted[c.First] = true
-		p := events.PartitionOf(c.key, d.Topics.Partitions)
-		if from := since[p]; from >= 0 {
-			ranges[p] = stream.Range{From: max(from, ends[p].First), To: ends[p].End}
+		for _, p := range [...]int32{events.PartitionOf(c.key, d.Topics.Partitions), d.home(c)} {
+			if from := since[p]; from >= 0 {
+				ranges[p] = stream.Range{From: max(from, ends[p].First), To: ends[p].End}
+			}
 		}
 	}
 	found := make(map[events.Position][]events.Position)
@@ -104,6 +105,15 @@ func (d *Desk) sent(ctx context.Context, cases []*Case, ends map[int32]stream.Of
 		return nil, fmt.Errorf("look for earlier redrives: %w", err)
 	}
 	return found, nil
+}
+
+// home is the partition that the event of a case belongs to: under its own key, or,
+// once that is mended, of the person whom it is about.
+func (d *Desk) home(c *Case) int32 {
+	if about := c.about(); !about.IsZero() {
+		return events.PartitionOf(about.Reveal(), d.Topics.Partitions)
+	}
+	return events.PartitionOf(c.key, d.Topics.Partitions)
 }
 
 // clockSlack is by how much the clocks of two brokers may differ: a redrive stands

@@ -89,6 +89,9 @@ func (d *Detail) Text(w io.Writer) {
 	for _, h := range d.Headers {
 		say("%s: %s\n", h.Name, h.Value)
 	}
+	if len(d.Case.Copies) > 0 && d.Case.Copies[0].LeftOut > 0 {
+		say("kept without its bytes, which the parked topic refused: what follows stands in the log of events\n")
+	}
 	say("value: %d bytes, sha256 %s\n", d.Bytes, d.Hash)
 	if d.Revealed {
 		if value, err := base64.StdEncoding.DecodeString(d.Value); err == nil {
@@ -110,44 +113,4 @@ func (l *List) copies(w io.Writer) {
 			}
 		}
 	})
-}
-
-// originals reads the bytes of cases: of the first copy of each, which all the
-// others repeat.
-func (d *Desk) originals(ctx context.Context, cases []*Case) (map[events.Position]original, error) {
-	wanted := make(map[Place]*Case, len(cases))
-	ranges := make(map[int32]stream.Range)
-	for _, c := range cases {
-		at := c.Copies[0].Place
-		wanted[at] = c
-		r, some := ranges[at.Partition]
-		if !some {
-			r = stream.Range{From: at.Offset}
-		}
-		ranges[at.Partition] = stream.Range{From: min(r.From, at.Offset), To: max(r.To, at.Offset+1)}
-	}
-	found := make(map[events.Position]original, len(cases))
-	err := d.Log.Read(ctx, d.Topics.Parked, ranges, func(b *stream.Batch) error {
-		for i := range b.Records {
-			c := wanted[Place{b.Partition, b.Records[i].Offset}]
-			if c == nil {
-				continue
-			}
-			_, o, err := split(&b.Records[i])
-			if err != nil {
-				return err
-			}
-			found[c.First] = o.clone()
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range cases {
-		if _, ok := found[c.First]; !ok {
-			return nil, fmt.Errorf("parked event of %v: its bytes are gone from %s", c.First, d.Topics.Parked)
-		}
-	}
-	return found, nil
 }

@@ -83,7 +83,7 @@ func TestEverySettingIsComparedAndThoseBesideThemAreFound(t *testing.T) {
 			require.NoError(t, admin.SetTopicSettings(t.Context(), topic.Name, map[string]string{name: value}, false))
 		}
 	}
-	require.NoError(t, admin.SetTopicSettings(t.Context(), deploy.EventsTopic, map[string]string{"max.message.bytes": "4096"}, false))
+	require.NoError(t, admin.SetTopicSettings(t.Context(), deploy.ReceiptsTopic, map[string]string{"max.message.bytes": "4096"}, false))
 	found := check(t, admin, wanted)
 	require.Len(t, found, 1)
 	require.Equal(t, "max.message.bytes", found[0].What)

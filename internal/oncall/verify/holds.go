@@ -64,7 +64,8 @@ func (p *pass) compareHold(service int, at cache.Spot, who events.Subject, h cac
 	case h.Released || h.At == (events.Position{}):
 	case known && held.Released >= 0 && held.Released < at.Next:
 		p.foundHold(service, HeldByNone, one) // its event was redriven
-	case !known && p.ours(h.At):
+	case !known && p.fold.Strays[one] != nil: // an event under another key; see compareStrays
+	case !known && p.ours(h.At) && p.fold.Share.Whole():
 		p.foundHold(service, HeldByNone, one)
 	case !known:
 		p.mu.Lock()
