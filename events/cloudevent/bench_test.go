@@ -28,8 +28,7 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 	bench("withdrawal", withdrawal())
-	bench("refusal", withdrawal(pair{"ce_type", "io.kelisim.withdrawal.refused.v1"},
-		pair{"ce_requestsource", "/preference-centre"}, pair{"ce_requestid", "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c10"}, pair{"ce_reviewby", "2027-02-22T00:00:00Z"}))
+	bench("refusal", withdrawal(refusal()...))
 	bench("unknown-extension", withdrawal(pair{"ce_traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}))
 	record := kafkaMessage(recordOf(person, details, withdrawal()))
 	b.Run("sdk", func(b *testing.B) {

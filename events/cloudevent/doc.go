@@ -22,8 +22,9 @@
 //	policyversion             1 to 64 letters, digits, dots, dashes or underscores
 //	method                    on what permits: how it came about (events.Method); one not known permits nothing
 //	evidence                  on what permits: URI of the proof
-//	requestsource, requestid  on a refusal: the request that is refused, and with
-//	reviewby                  when its ground is looked at again
+//	requestsource, requestid  on a refusal: the request that is refused
+//	ground, reference         on a refusal: why (events.Ground), and the URI of the law or obligation
+//	reviewby                  on a refusal: when its ground is looked at again
 //	firstposition, firsttime  on a redriven event: where and when it first stood
 //	any other extension       ignored
 //

@@ -67,6 +67,12 @@ func (n Encoder) addOptional(w *headerWriter, e *events.Event) {
 		w.add(requestSource, e.Request.Source)
 		w.add(requestID, e.Request.ID)
 	}
+	if e.Ground != 0 {
+		w.add(ground, e.Ground.String())
+	}
+	if e.Reference != "" {
+		w.add(reference, e.Reference)
+	}
 	if e.ReviewBy != 0 {
 		w.addTime(reviewBy, e.ReviewBy)
 	}
@@ -107,9 +113,11 @@ func (n Encoder) readsBack(w *headerWriter, e *events.Event) error {
 		return refuse(cekafka.BadValue, "method")
 	case back.Evidence != e.Evidence:
 		return refuse(cekafka.BadValue, "evidence")
+	case back.Ground != e.Ground || back.Reference != e.Reference:
+		return refuse(cekafka.BadValue, "reference")
 	case back.Purposes != e.Purposes:
 		return refuse(UnknownPurpose, "purposes")
-	case !utf8.ValidString(e.Request.Source + e.Request.ID + e.Evidence):
+	case !utf8.ValidString(e.Request.Source + e.Request.ID + e.Reference + e.Evidence):
 		return refuse(cekafka.BadUTF8, "requestid")
 	}
 	return nil

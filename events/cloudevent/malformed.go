@@ -52,7 +52,8 @@ func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
 func (e *MalformedError) Reason() string { return string(e.reason) }
 
 // Attribute returns the CloudEvents name of the attribute at fault, "extension"
-// for one that Kelisim does not know, or nothing.
+// for one that Kelisim does not know, or nothing. Of those that are missing, and of
+// those that must not be there, it names all, with a comma between each two.
 func (e *MalformedError) Attribute() string { return e.attribute }
 
 func refuse(r Reason, attribute string) error { return &MalformedError{r, attribute} }

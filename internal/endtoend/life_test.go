@@ -52,6 +52,7 @@ func TestAWholeLifeOnTheWholePipeline(t *testing.T) {
 	w.want("C+Lw..rC+.+....")
 	w.at(-48, "09:00").tell("the request is refused", "/desk", events.Event{
 		Type: events.WithdrawalRefused, Method: events.ByStaff, Request: events.Ref{Source: "/app", ID: "request"},
+		Ground: events.ObligationUnfulfilled, Reference: "urn:kelisim:obligation:7",
 		ReviewBy: events.MillisOf(w.moment(-20, "09:00")), Purposes: w.set("contractors"),
 	})
 	w.want("C+Lw..+C+.+....")
