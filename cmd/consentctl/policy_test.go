@@ -261,7 +261,7 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 		subject := must(events.ParseSubject(who))
 		m, err := encoder.Encode(&events.Event{
 			Method: events.ByPerson, ID: who + kind.String() + string(under), Source: "/test", Type: kind, Subject: subject, Policy: under,
-			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte("{}"),
+			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(t, err)
 		m.Topic = l.Topics.Events

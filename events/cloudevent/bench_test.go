@@ -42,16 +42,21 @@ func BenchmarkDecode(b *testing.B) {
 	})
 }
 
-// BenchmarkEncode of the usual event.
+// BenchmarkEncode of the usual event, and without looking into its data.
 func BenchmarkEncode(b *testing.B) {
-	b.ReportAllocs()
 	var e events.Event
 	require.NoError(b, decoder().Decode(recordOf(person, details, withdrawal()), &e))
-	n := Encoder{Rules: events.SeedRules()}
-	for b.Loop() {
-		if _, err := n.Encode(&e); err != nil {
-			b.Fatal(err)
-		}
+	for name, n := range map[string]Encoder{
+		"checked": {Rules: events.SeedRules()}, "unchecked": {Rules: events.SeedRules(), DataIsNotChecked: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := n.Encode(&e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -27,6 +27,10 @@ const (
 	BadSubject       Reason = "bad-subject" // not an opaque id
 	KeyMismatch      Reason = "key-mismatch"
 	UnknownPurpose   Reason = "unknown-purpose"
+
+	// DataOutsideSchema is the encoder's alone: readers take any JSON object as data, so
+	// that a producer can be a version ahead.
+	DataOutsideSchema Reason = "data-schema"
 )
 
 // MalformedError says what is wrong with a record. Its text holds no value of

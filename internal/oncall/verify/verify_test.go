@@ -21,7 +21,7 @@ import (
 func rubbish(who string) stream.Message {
 	s, _ := events.ParseSubject(who)
 	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
-		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 	})
 	if err != nil {
 		panic(err)
@@ -291,7 +291,7 @@ func TestHoldsOfEventsInWrongPartitionsAreCompared(t *testing.T) {
 	o.live(t, 20)
 	s, _ := events.ParseSubject("misplaced")
 	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
-		ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+		ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 	})
 	require.NoError(t, err)
 	m.Partition = (events.PartitionOf("misplaced", 4) + 1) % 4
