@@ -15,12 +15,14 @@ type Event struct {
 	Purposes PurposeSet    // empty on a block means all purposes; otherwise absent means unchanged
 	Policy   PolicyVersion // the version a grant was given under, or that was accepted or published
 
-	Request  Ref    // of a refusal: the request that is refused
-	ReviewBy Millis // of a refusal: when its ground is to be looked at again; 0 if never
+	Request   Ref    // of a refusal: the request that is refused
+	Ground    Ground // of a refusal: why
+	Reference string // of a refusal: URI of the law or the obligation that its ground is
+	ReviewBy  Millis // of a refusal: when its ground is to be looked at again; 0 if never
 
 	Evidence string // URI of the proof, kept elsewhere; what permits must have it
 
-	Data []byte // JSON object: channel, ground and the like. Never decides, never personal data
+	Data []byte // JSON object: channel, locale and the like. Never decides, never personal data
 
 	Logged Stamp // where the record stands now
 	First  Stamp // where it first stood, if it was redriven from the parked topic; else zero

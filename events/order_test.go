@@ -87,6 +87,30 @@ func TestRefusalLiftsWhatItsRequestHeldBack(t *testing.T) {
 	require.Equal(t, ByWithdrawal, r.Decide(s, "partner-contracts").Reason, "no refusal lifts a withdrawal")
 }
 
+// A request is accepted by the withdrawal itself: before or after it, first seen or
+// redriven, its refusal then lifts nothing.
+func TestAWithdrawalMakesARequestFinal(t *testing.T) {
+	r := SeedRules()
+	grant := told(Granted, "web", "g", partners, 0, 1_000, 1_001)
+	request := told(WithdrawalRequested, "web", "r", partners, 1, 2_000, 2_001)
+	refusal := func(offset int64) *Event {
+		e := told(WithdrawalRefused, "desk", "f", partners, offset, 9_000, 9_001)
+		e.Request = Ref{"web", "r"}
+		return e
+	}
+	accepted := func(offset int64) *Event { return told(Withdrawn, "desk", "w", partners, offset, 5_000, 5_001) }
+	for name, story := range map[string][]*Event{
+		"accepted, and refused after that": {grant, request, accepted(2), refusal(3)},
+		"refused, and accepted after that": {grant, request, refusal(2), accepted(3)},
+		"accepted before the request came": {grant, accepted(1), told(WithdrawalRequested, "web", "r", partners, 2, 2_000, 6_001), refusal(3)},
+		"and the refusal redriven":         {grant, request, accepted(2), refusal(3), redriven(refusal(1), 4, 20_000)},
+		"and the request redriven":         {grant, accepted(1), refusal(2), redriven(request, 3, 20_000)},
+	} {
+		s, _ := fold(r, State{}, story...)
+		require.False(t, r.Decide(s, "partner-contracts").Allowed, name)
+	}
+}
+
 func TestRefusalRedrivenAfterItsRequestLiftsIt(t *testing.T) {
 	r := SeedRules()
 	refusal := told(WithdrawalRefused, "desk", "f", partners, 1, 9_000, 9_001)

@@ -73,7 +73,8 @@ func TestSchemasAskForWhatTheCodecAsksFor(t *testing.T) {
 		shape := cloudevent.ShapeOf(eventType)
 		for attribute, want := range map[string]cloudevent.Presence{
 			"subject": shape.Subject, "purposes": shape.Purposes, "policyversion": shape.Policy,
-			"requestsource": shape.Request, "requestid": shape.Request,
+			"method": shape.Method, "evidence": shape.Evidence,
+			"requestsource": shape.Request, "requestid": shape.Request, "ground": shape.Request, "reference": shape.Request, "reviewby": shape.Request,
 			"firstposition": shape.First, "firsttime": shape.First,
 		} {
 			got := cloudevent.May

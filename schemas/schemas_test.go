@@ -64,8 +64,8 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// TestInvalidExamplesAreRefused by the schema, and those with a wrong attribute
-// by the codec too.
+// TestInvalidExamplesAreRefused by the schema, those with a wrong attribute by whoever
+// reads them too, and those with wrong data by the encoder.
 func TestInvalidExamplesAreRefused(t *testing.T) {
 	ready := compile(t)
 	for _, name := range glob(t, "examples/invalid/*.json") {
@@ -77,12 +77,16 @@ func TestInvalidExamplesAreRefused(t *testing.T) {
 			}
 			require.Error(t, schema.Validate(parse(t, text)))
 
-			_, err := decode(text)
+			e, err := decode(text)
 			if strings.HasPrefix(path.Base(name), "attribute-") {
 				require.ErrorIs(t, err, cloudevent.ErrMalformed)
-			} else {
-				require.NoError(t, err)
+				return
 			}
+			require.NoError(t, err)
+			_, err = cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+			var bad *cloudevent.MalformedError
+			require.ErrorAs(t, err, &bad)
+			require.Equal(t, string(cloudevent.DataOutsideSchema), bad.Reason())
 		})
 	}
 }

@@ -142,7 +142,7 @@ func TestFailedActsAreOnRecordToo(t *testing.T) {
 	acts := history(t, nil, append(l.flags, "--by", "dana")...)
 	require.Len(t, acts, 1)
 	require.Equal(t, audit.Failed, acts[0].Phase)
-	require.Contains(t, acts[0].Error, "the versions no longer fit together")
+	require.Contains(t, acts[0].Error, "another was first, and services skip it")
 	require.Empty(t, history(t, nil, append(l.flags, "--by", "aigerim")...))
 	require.Len(t, history(t, nil, append(l.flags, "--since", "1h")...), 1)
 }

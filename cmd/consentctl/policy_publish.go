@@ -131,8 +131,14 @@ func (s *session) publishVersion(ctx context.Context, c *policy.Catalogue, sourc
 	if err != nil {
 		return 0, fmt.Errorf("publish %s: %w", c, err)
 	}
-	if _, err := s.Book(ctx); err != nil {
-		return 0, fmt.Errorf("published %s at offset %d, but the versions no longer fit together: %w", c, ack.Offset, err)
+	_, skipped, err := s.Policies(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("published %s at offset %d, and cannot see whether another was first: %w", c, ack.Offset, err)
+	}
+	for _, r := range skipped {
+		if r.Offset == ack.Offset {
+			return 0, fmt.Errorf("published %s at offset %d, but another was first, and services skip it: %w", c, ack.Offset, r.Err)
+		}
 	}
 	return ack.Offset, nil
 }

@@ -226,10 +226,16 @@ func TestPublishingAtOnceIsNoticed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = l.publishVersion(t.Context(), parse(t, firstVersion(t, "P3Y", "P4Y")), "/test")
 	require.ErrorIs(t, err, policy.ErrRepublished)
-	require.ErrorContains(t, err, "at offset 1, but the versions no longer fit together")
+	require.ErrorContains(t, err, "at offset 1, but another was first, and services skip it")
 	code, _, errs := l.ctl(t, "publish", secondVersion(t), "--apply")
-	require.Equal(t, exit.Failed, code)
-	require.Contains(t, errs, "partition 0, offset 1")
+	require.Equal(t, exit.OK, code, "the version that was not first stops nobody: %s", errs)
+	require.Contains(t, errs, "records on the topic of policies are skipped")
+	book, skipped, err := l.Policies(t.Context())
+	require.NoError(t, err)
+	require.Len(t, skipped, 1)
+	require.Len(t, book.Versions(), 2)
+	first, _ := book.Version("2026-11")
+	require.Equal(t, parse(t, firstVersion(t)).Hash(), first.Hash())
 }
 
 func parse(t *testing.T, file string) *policy.Catalogue {
@@ -255,7 +261,7 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 		subject := must(events.ParseSubject(who))
 		m, err := encoder.Encode(&events.Event{
 			Method: events.ByPerson, ID: who + kind.String() + string(under), Source: "/test", Type: kind, Subject: subject, Policy: under,
-			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte("{}"),
+			Purposes: must(rules.Set(purpose)), Decided: events.MillisOf(producer.Now()), Evidence: "urn:test:evidence:1", Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(t, err)
 		m.Topic = l.Topics.Events

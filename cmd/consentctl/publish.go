@@ -30,6 +30,8 @@ var eventFlags = []struct{ flag, attribute, help string }{
 	{"time", "time", "when the person decided, as in 2026-11-22T10:15:30Z; now when empty"},
 	{"request-source", "requestsource", "of a refusal: source of the request that is refused"},
 	{"request-id", "requestid", "of a refusal: id of the request that is refused"},
+	{"ground", "ground", "of a refusal: law or unfulfilled-obligation"},
+	{"reference", "reference", "of a refusal: URI of the law or the obligation"},
 	{"review-by", "reviewby", "of a refusal: when its ground is looked at again"},
 }
 

@@ -28,6 +28,7 @@ func init() {
 		refusal := event(args[0], events.WithdrawalRefused, events.Purpose(args[1]))
 		refusal.Policy, refusal.Method = "", events.ByStaff
 		refusal.Request, refusal.ReviewBy = events.Ref{Source: request.Source, ID: request.ID}, events.MillisOf(time.Now().AddDate(0, 0, -1))
+		refusal.Ground, refusal.Reference = events.ObligationUnfulfilled, "urn:kelisim:obligation:7"
 		b.publish(t, refusal)
 		b.settle(t)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/kelisim/kelisim/consumers/internal/slots/slotstest"
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/events"
+	versions "github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/schemas"
 )
 
@@ -108,6 +110,51 @@ func TestInDoubtNobodyIsErased(t *testing.T) {
 			require.Empty(t, w.published.events(t))
 		})
 	}
+}
+
+// What is erased stays erased: no clock that runs ahead alone does it, the role's own,
+// Redis' or the brokers', nor a policy that is in force by that clock alone.
+func TestNobodyIsErasedByOneClockThatRunsAhead(t *testing.T) {
+	before, due := at(t, "2029-11-02 23:59"), at(t, "2029-11-03 00:00")
+	for name, ahead := range map[string]struct{ own, redis, log time.Time }{
+		"the role's own": {due.AddDate(20, 0, 0), before, before},
+		"Redis'":         {before, due.AddDate(20, 0, 0), before},
+		"the brokers'":   {before, before, due.AddDate(20, 0, 0)},
+		"all but Redis'": {due, before, due},
+		"all but theirs": {due, due, before},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			log := ahead.log
+			w.shared.LogNow = func() time.Time { return log }
+			w.sweeper = policy.NewSweeper(w.client, time.Minute, w.shared)
+			w.tell(t, slotstest.Subject(1), started)
+			w.tell(t, slotstest.Subject(1), ended)
+			w.now, w.redis = ahead.own, ahead.redis
+			require.Equal(t, policy.Swept{Running: 1}, w.sweep(t))
+			require.Empty(t, w.published.events(t))
+			w.now, w.redis, log = due, due, due
+			require.Equal(t, policy.Swept{Erased: 1}, w.sweep(t))
+		})
+	}
+}
+
+func TestAShorterRetentionErasesNobodyBeforeEveryClockHasItInForce(t *testing.T) {
+	w := newWorld(t)
+	shorter := testpolicy.Version(t, "2028-01", at(t, "2027-12-01 09:00"), func(c *versions.Catalogue) {
+		c.EffectiveOn = versions.DateOf(at(t, "2028-01-01 00:00"))
+		require.NoError(t, c.Retention.UnmarshalText([]byte("P1Y")))
+		for i := range c.Purposes {
+			c.Purposes[i].Retention = c.Retention
+		}
+	})
+	w.policies.publish(t, shorter, at(t, "2027-12-01 09:00"))
+	w.tell(t, slotstest.Subject(1), started)
+	w.tell(t, slotstest.Subject(1), ended)
+	w.now, w.redis = at(t, "2028-01-01 00:00"), at(t, "2027-12-31 23:59")
+	require.Equal(t, policy.Swept{Running: 1}, w.sweep(t), "three years, by the policy that Redis' clock has in force")
+	w.redis = w.now
+	require.Equal(t, policy.Swept{Erased: 1}, w.sweep(t))
 }
 
 // A copy of the erasure, published while somebody begins anew, takes nothing of

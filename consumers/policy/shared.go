@@ -28,8 +28,8 @@ type Publications interface {
 	Appended(v events.PolicyVersion) (time.Time, bool)
 }
 
-// Shared is what a [Sweeper] and an [Intake] both need. All but Logger, Metrics
-// and Now is required.
+// Shared is what a [Sweeper] and an [Intake] both need. All but LogNow, Logger,
+// Metrics and Now is required.
 type Shared struct {
 	States       States
 	Publications Publications
@@ -37,6 +37,7 @@ type Shared struct {
 	Events       string // topic of the decisions
 	Rules        func() *events.Rules
 	Now          func() time.Time // nil: time.Now
+	LogNow       func() time.Time // the brokers' clock, or earlier (stream.Producer.Now); nil: not asked
 	Logger       *slog.Logger
 	Metrics      *Metrics
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	versions "github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/internal/cache"
 )
 
 // Sweeper goes through the calendar now and then: it publishes the erasures that
@@ -115,7 +116,7 @@ func (s *Sweeper) eraseDue(ctx context.Context, c *Calendar, partition int32, as
 				break
 			}
 			looked++
-			e, err := s.dueNow(ctx, asked, entry.Subject, now, sum)
+			e, err := s.dueNow(ctx, entry.Subject, now, sum)
 			if err != nil {
 				return looked, err
 			}
@@ -142,17 +143,22 @@ func (s *Sweeper) publishErasures(ctx context.Context, due []events.Event, sum *
 	return nil
 }
 
-// dueNow returns the erasure of a subject, if its state says so too.
-func (s *Sweeper) dueNow(ctx context.Context, asked *versions.Catalogue, subject events.Subject, now time.Time, sum *Swept) (*events.Event, error) {
+// dueNow returns the erasure of a subject, if its state says so too, and the policy
+// that is in force by every clock.
+func (s *Sweeper) dueNow(ctx context.Context, subject events.Subject, now time.Time, sum *Swept) (*events.Event, error) {
 	view, err := s.States.Lookup(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
+	now = s.earliest(view, now)
+	asked, known := s.Publications.Book().Current(now)
 	rules := s.Rules()
 	agreement := rules.Agreement(view.State)
 	switch {
 	case !settled(view) || view.Held:
 		sum.Doubted++
+	case !known:
+		sum.Running++
 	case agreement.Phase != events.Over || KeepUntil(asked, agreement.Ended).After(now):
 		sum.Running++ // begun anew, or ended again, and the action follows
 	case rules.Frozen(view.State):
@@ -162,6 +168,20 @@ func (s *Sweeper) dueNow(ctx context.Context, asked *versions.Catalogue, subject
 		return &e, nil
 	}
 	return nil, nil
+}
+
+// earliest returns the earliest of what this machine, Redis and the log take for now:
+// what is erased stays erased, so no single clock that runs ahead may do it.
+func (s *Sweeper) earliest(v cache.View, now time.Time) time.Time {
+	if at := v.Now.Time(); at.Before(now) {
+		now = at
+	}
+	if s.LogNow != nil {
+		if at := s.LogNow(); at.Before(now) {
+			now = at
+		}
+	}
+	return now
 }
 
 // alarm raises the alarms of one partition, once for each review.

@@ -56,6 +56,7 @@ type world struct {
 	offset int64
 	held   bool
 	stale  bool
+	redis  time.Time // Redis' clock, where it is another than now
 }
 
 func key(t require.TestingT, b byte) policy.Key {
@@ -105,9 +106,13 @@ func (w *world) start(t testing.TB, current, previous policy.Key) {
 func (w *world) Lookup(_ context.Context, s events.Subject) (cache.View, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := cache.View{State: w.states[s], Known: true, Fresh: 1_000_000, Now: 1_000_100, Held: w.held}
+	now := events.MillisOf(w.now)
+	if !w.redis.IsZero() {
+		now = events.MillisOf(w.redis)
+	}
+	v := cache.View{State: w.states[s], Known: true, Fresh: now - 100, Now: now, Held: w.held}
 	if w.stale {
-		v.Now += 10_000
+		v.Fresh -= 10_000
 	}
 	return v, nil
 }

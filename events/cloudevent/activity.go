@@ -28,7 +28,7 @@ func DecodeActivity(record *recordbatch.Record) (Activity, error) {
 	}
 	const must mask = 1<<subject | 1<<eventTime
 	if missing := must &^ a.has; missing != 0 {
-		return Activity{}, refuse(MissingAttribute, first(missing))
+		return Activity{}, refuse(MissingAttribute, missing.String())
 	}
 	s, err := events.ParseSubject(a.text[subject])
 	if err != nil {

@@ -26,6 +26,8 @@ const (
 	evidence
 	requestSource
 	requestID
+	ground
+	reference
 	reviewBy
 	firstPosition
 	firstTime
@@ -48,8 +50,8 @@ func (s slot) header() string {
 		subject: "ce_subject", eventTime: "ce_time", dataContentType: cekafka.ContentType,
 		ceContentType: "ce_datacontenttype", dataSchema: "ce_dataschema", partitionKey: "ce_partitionkey",
 		purposes: "ce_purposes", policyVersion: "ce_policyversion", method: "ce_method", evidence: "ce_evidence",
-		requestSource: "ce_requestsource",
-		requestID:     "ce_requestid", reviewBy: "ce_reviewby", firstPosition: "ce_firstposition", firstTime: "ce_firsttime",
+		requestSource: "ce_requestsource", requestID: "ce_requestid", ground: "ce_ground", reference: "ce_reference",
+		reviewBy: "ce_reviewby", firstPosition: "ce_firstposition", firstTime: "ce_firsttime",
 	}[s]
 }
 
@@ -93,6 +95,10 @@ func slotOf(header []byte) (slot, bool) {
 		return method, true
 	case "ce_evidence":
 		return evidence, true
+	case "ce_ground":
+		return ground, true
+	case "ce_reference":
+		return reference, true
 	case "ce_reviewby":
 		return reviewBy, true
 	case "ce_requestsource":

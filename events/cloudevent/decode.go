@@ -102,6 +102,9 @@ func (d Decoder) fill(e *events.Event, a *attributes, data []byte) (err error) {
 	if e.Request, err = a.request(); err != nil {
 		return err
 	}
+	if e.Ground, e.Reference, err = a.why(); err != nil {
+		return err
+	}
 	if e.ReviewBy, err = a.review(); err != nil {
 		return err
 	}

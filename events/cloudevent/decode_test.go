@@ -106,12 +106,22 @@ func TestDecidedAnswers(t *testing.T) {
 		{"request on a withdrawal", []pair{{"ce_requestid", "1"}, {"ce_requestsource", "/s"}}, ExtraAttribute},
 		{"grant without policyversion", []pair{{"ce_type", type_ + "consent.granted.v1"}}, MissingAttribute},
 		{"grant", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}}, ""},
-		{"refusal without its request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}}, MissingAttribute},
-		{"refusal with half of its request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}}, MissingAttribute},
-		{"refusal with an empty request", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_reviewby", "2027-02-22T00:00:00Z"}, {"ce_requestid", ""}, {"ce_requestsource", "/s"}}, cekafka.BadValue},
-		{"refusal", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}, {"ce_reviewby", "2027-02-22T00:00:00Z"}}, ""},
-		{"refusal without a review", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}}, MissingAttribute},
-		{"refusal to be reviewed some day", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}, {"ce_requestid", "1"}, {"ce_requestsource", "/s"}, {"ce_reviewby", "soon"}}, cekafka.BadValue},
+		{"refusal", refusal(), ""},
+		{"refusal by the law", refusal(pair{"ce_ground", "law"}), ""},
+		{"refusal without anything of its own", []pair{{"ce_type", type_ + "withdrawal.refused.v1"}}, MissingAttribute},
+		{"refusal without its request", refusal(pair{"ce_requestid", "-"}, pair{"ce_requestsource", "-"}), MissingAttribute},
+		{"refusal with half of its request", refusal(pair{"ce_requestsource", "-"}), MissingAttribute},
+		{"refusal with an empty request", refusal(pair{"ce_requestid", ""}), cekafka.BadValue},
+		{"refusal without a ground", refusal(pair{"ce_ground", "-"}), MissingAttribute},
+		{"refusal on a ground that is none", refusal(pair{"ce_ground", "convenience"}), cekafka.BadValue},
+		{"refusal on an empty ground", refusal(pair{"ce_ground", ""}), cekafka.BadValue},
+		{"refusal without a reference", refusal(pair{"ce_reference", "-"}), MissingAttribute},
+		{"refusal with an empty reference", refusal(pair{"ce_reference", ""}), cekafka.BadValue},
+		{"refusal with a reference that points nowhere", refusal(pair{"ce_reference", "the contract"}), cekafka.BadValue},
+		{"refusal without a review", refusal(pair{"ce_reviewby", "-"}), MissingAttribute},
+		{"refusal to be reviewed some day", refusal(pair{"ce_reviewby", "soon"}), cekafka.BadValue},
+		{"a ground on a withdrawal", []pair{{"ce_ground", "law"}}, ExtraAttribute},
+		{"a reference on a withdrawal", []pair{{"ce_reference", "urn:kelisim:law:7"}}, ExtraAttribute},
 		{"grant that does not say how it came about", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_method", "-"}}, MissingAttribute},
 		{"grant by a method of the future", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_method", "telepathy"}}, ""},
 		{"grant without evidence", []pair{{"ce_type", type_ + "consent.granted.v1"}, {"ce_policyversion", "2026-11"}, {"ce_evidence", "-"}}, MissingAttribute},
@@ -134,6 +144,38 @@ func TestDecidedAnswers(t *testing.T) {
 			requireReason(t, c.want, decoder().Decode(recordOf(person, details, withdrawal(c.changes...)), &e))
 		})
 	}
+}
+
+// TestAllThatIsMissingIsNamed, so that a producer is mended once and not attribute by
+// attribute; and all that must not be there.
+func TestAllThatIsMissingIsNamed(t *testing.T) {
+	const granted = "io.kelisim.consent.granted.v1"
+	for want, changes := range map[string][]pair{
+		"policyversion, method, evidence":                           {{"ce_type", granted}, {"ce_method", "-"}, {"ce_evidence", "-"}},
+		"subject, time, partitionkey":                               {{"ce_subject", "-"}, {"ce_time", ""}, {"ce_time", "-"}, {"ce_partitionkey", "-"}},
+		"requestsource, requestid, ground, reference, reviewby":     {{"ce_type", "io.kelisim.withdrawal.refused.v1"}},
+		"id, source, type":                                          {{"ce_id", "-"}, {"ce_source", "-"}, {"ce_type", "-"}},
+		"firsttime":                                                 {{"ce_firstposition", "1/1@2"}},
+		"requestsource, requestid, ground, reference (not allowed)": {{"ce_requestid", "1"}, {"ce_requestsource", "/s"}, {"ce_ground", "law"}, {"ce_reference", "urn:a:b"}},
+	} {
+		var e events.Event
+		err := decoder().Decode(recordOf(person, details, withdrawal(changes...)), &e)
+		var bad *MalformedError
+		require.ErrorAs(t, err, &bad)
+		names, extra := strings.CutSuffix(want, " (not allowed)")
+		require.Equal(t, names, bad.Attribute())
+		if extra {
+			require.EqualError(t, err, "malformed event: extra-attribute of "+names)
+		} else {
+			require.EqualError(t, err, "malformed event: missing-attribute of "+names)
+		}
+	}
+
+	var e events.Event
+	require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal()), &e))
+	e.Type, e.Method, e.Evidence = events.Granted, 0, ""
+	_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+	require.EqualError(t, err, "encode "+granted+": malformed event: missing-attribute of policyversion, method, evidence")
 }
 
 // TestDataIsAnObjectOrRefused, in both modes.
@@ -253,5 +295,5 @@ func TestSlotsAreFoundByTheirHeaders(t *testing.T) {
 		require.Equal(t, s, got)
 		require.True(t, cekafka.ValidName(s.String()), s.String())
 	}
-	require.Equal(t, []string{"partitionkey", "purposes", "policyversion", "method", "evidence", "requestsource", "requestid", "reviewby", "firstposition", "firsttime"}, Extensions())
+	require.Equal(t, []string{"partitionkey", "purposes", "policyversion", "method", "evidence", "requestsource", "requestid", "ground", "reference", "reviewby", "firstposition", "firsttime"}, Extensions())
 }

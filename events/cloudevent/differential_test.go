@@ -136,6 +136,7 @@ func differences() [][]pair {
 		{{"ce_dataschema", ""}}, {{"ce_dataschema", " http://x "}}, {{"ce_dataschema", "//x"}}, {{"ce_dataschema", "http://%zz"}}, {{"ce_dataschema", "http:"}},
 		{{"ce_", "x"}}, {{"ce_data", "x"}}, {{"CE_DATA", "x"}}, {{"ce_data_base64", "x"}}, {{"ce_\u212a", "x"}}, {{"ce_\xff", "x"}}, {{"cE_schemaurl", "%zz"}},
 		{{"ce_x", "\xff"}}, {{"ce_x", ""}, {"CE_X", ""}}, {{"x", "\xff"}}, {{"", ""}}, {{"ce", "x"}}, {{"CE_PURPOSES", "x"}, {"ce_purposes", "-"}},
+		{{"ce_type", "io.kelisim.withdrawal.refused.v1"}, {"ce_ground", "law"}, {"CE_Reference", "\u00e9"}}, {{"ce_ground", "law"}, {"CE_GROUND", "law"}}, {{"ce_reference", "\xff"}},
 		{{"ce_purposes", "\xff"}}, {{"ce_policyversion", "\u00e9"}}, {{"ce_datacontenttype", "application/json"}},
 	}
 	var many []pair

@@ -3,9 +3,11 @@
 //
 // [Decoder] reads attributes straight from the bytes of a record, without an
 // allocation; [Encoder] writes binary mode. Everything that decides stands in
-// attributes, so data, which is evidence, is never parsed here. Records in
-// structured mode are read through package cekafka, the only one that knows the
-// CloudEvents SDK; a fuzz test holds both ways to the same answers.
+// attributes, so data, which is evidence, is never parsed where events are read; the
+// encoder holds it to the schema of its type (package schemas), for what is no part
+// of an event must not come into the log. Records in structured mode are read through
+// package cekafka, the only one that knows the CloudEvents SDK; a fuzz test holds both
+// ways to the same answers.
 //
 // Reading is in two layers. The first is CloudEvents: it accepts and refuses
 // exactly what the SDK does. The second is the contract of Kelisim:
@@ -22,8 +24,9 @@
 //	policyversion             1 to 64 letters, digits, dots, dashes or underscores
 //	method                    on what permits: how it came about (events.Method); one not known permits nothing
 //	evidence                  on what permits: URI of the proof
-//	requestsource, requestid  on a refusal: the request that is refused, and with
-//	reviewby                  when its ground is looked at again
+//	requestsource, requestid  on a refusal: the request that is refused
+//	ground, reference         on a refusal: why (events.Ground), and the URI of the law or obligation
+//	reviewby                  on a refusal: when its ground is looked at again
 //	firstposition, firsttime  on a redriven event: where and when it first stood
 //	any other extension       ignored
 //

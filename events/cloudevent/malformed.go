@@ -27,6 +27,10 @@ const (
 	BadSubject       Reason = "bad-subject" // not an opaque id
 	KeyMismatch      Reason = "key-mismatch"
 	UnknownPurpose   Reason = "unknown-purpose"
+
+	// DataOutsideSchema is the encoder's alone: readers take any JSON object as data, so
+	// that a producer can be a version ahead.
+	DataOutsideSchema Reason = "data-schema"
 )
 
 // MalformedError says what is wrong with a record. Its text holds no value of
@@ -52,7 +56,8 @@ func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
 func (e *MalformedError) Reason() string { return string(e.reason) }
 
 // Attribute returns the CloudEvents name of the attribute at fault, "extension"
-// for one that Kelisim does not know, or nothing.
+// for one that Kelisim does not know, or nothing. Of those that are missing, and of
+// those that must not be there, it names all, with a comma between each two.
 func (e *MalformedError) Attribute() string { return e.attribute }
 
 func refuse(r Reason, attribute string) error { return &MalformedError{r, attribute} }

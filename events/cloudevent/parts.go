@@ -136,6 +136,23 @@ func (a *attributes) proof(t events.Type) (string, error) {
 	return text, nil
 }
 
+// why reads the ground of a refusal and what it refers to. A refusal gives data
+// free again, so one without a ground that is known, or without a pointer to it, is
+// none.
+func (a *attributes) why() (events.Ground, string, error) {
+	if !a.holds(ground) {
+		return 0, "", nil
+	}
+	g, text := events.ParseGround(a.text[ground]), a.text[reference]
+	switch {
+	case g == 0:
+		return 0, "", refuse(cekafka.BadValue, "ground")
+	case text == "" || !isAbsolute(text):
+		return 0, "", refuse(cekafka.BadValue, "reference")
+	}
+	return g, text, nil
+}
+
 func (a *attributes) review() (events.Millis, error) {
 	if !a.holds(reviewBy) {
 		return 0, nil

@@ -39,6 +39,19 @@ func withdrawal(changes ...pair) []pair {
 	return headers
 }
 
+// refusal is the changes that make a refusal of it, with some more.
+func refusal(changes ...pair) []pair {
+	changed := []pair{
+		{"ce_type", "io.kelisim.withdrawal.refused.v1"},
+		{"ce_requestsource", "/preference-centre"},
+		{"ce_requestid", "0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c10"},
+		{"ce_ground", "unfulfilled-obligation"},
+		{"ce_reference", "urn:kelisim:obligation:7"},
+		{"ce_reviewby", "2027-02-22T00:00:00Z"},
+	}
+	return append(changed, changes...)
+}
+
 func change(headers []pair, c pair) []pair {
 	for i, h := range headers {
 		if h[0] != c[0] {

@@ -2,6 +2,7 @@ package cloudevent
 
 import (
 	"math/bits"
+	"strings"
 
 	"github.com/kelisim/kelisim/events"
 )
@@ -25,7 +26,7 @@ type Shape struct {
 	Policy   Presence // policyversion
 	Method   Presence // method: what permits says how it came about
 	Evidence Presence // evidence: what permits can be proved (GDPR Art. 7(1))
-	Request  Presence // requestsource and requestid, together, and reviewby
+	Request  Presence // requestsource, requestid, ground, reference and reviewby, together
 	First    Presence // firstposition and firsttime, together
 }
 
@@ -72,7 +73,7 @@ func (s Shape) masks() (must, never mask) {
 		{s.Policy, 1 << policyVersion},
 		{s.Method, 1 << method},
 		{s.Evidence, 1 << evidence},
-		{s.Request, 1<<requestSource | 1<<requestID | 1<<reviewBy},
+		{s.Request, 1<<requestSource | 1<<requestID | 1<<ground | 1<<reference | 1<<reviewBy},
 		{s.First, 1<<firstPosition | 1<<firstTime},
 	} {
 		switch rule.of {
@@ -98,16 +99,23 @@ var shapes = func() (table []struct{ must, never mask }) {
 func (a *attributes) check(t events.Type) error {
 	shape := &shapes[t]
 	if missing := shape.must &^ a.has; missing != 0 {
-		return refuse(MissingAttribute, first(missing))
+		return refuse(MissingAttribute, missing.String())
 	}
 	if extra := shape.never & a.has; extra != 0 {
-		return refuse(ExtraAttribute, first(extra))
+		return refuse(ExtraAttribute, extra.String())
 	}
 	const redriven mask = 1<<firstPosition | 1<<firstTime
 	if half := a.has & redriven; half != 0 && half != redriven {
-		return refuse(MissingAttribute, first(redriven&^half))
+		return refuse(MissingAttribute, (redriven &^ half).String())
 	}
 	return nil
 }
 
-func first(m mask) string { return slot(bits.TrailingZeros32(uint32(m))).String() }
+// String names all of a mask, with a comma between each two.
+func (m mask) String() string {
+	var names []string
+	for ; m != 0; m &= m - 1 {
+		names = append(names, slot(bits.TrailingZeros32(uint32(m))).String())
+	}
+	return strings.Join(names, ", ")
+}

@@ -25,7 +25,7 @@ func (a *attributes) validate() error {
 	}
 	const required mask = 1<<id | 1<<source | 1<<eventType
 	if missing := required &^ a.has; missing != 0 {
-		return refuse(MissingAttribute, first(missing))
+		return refuse(MissingAttribute, missing.String())
 	}
 	if a.trim(id) == "" {
 		return refuse(cekafka.BadValue, "id")

@@ -52,6 +52,7 @@ func TestAWholeLifeOnTheWholePipeline(t *testing.T) {
 	w.want("C+Lw..rC+.+....")
 	w.at(-48, "09:00").tell("the request is refused", "/desk", events.Event{
 		Type: events.WithdrawalRefused, Method: events.ByStaff, Request: events.Ref{Source: "/app", ID: "request"},
+		Ground: events.ObligationUnfulfilled, Reference: "urn:kelisim:obligation:7",
 		ReviewBy: events.MillisOf(w.moment(-20, "09:00")), Purposes: w.set("contractors"),
 	})
 	w.want("C+Lw..+C+.+....")
@@ -76,6 +77,10 @@ func TestAWholeLifeOnTheWholePipeline(t *testing.T) {
 
 	over := versions.DueAt(w.ended(), versions.DefaultRetention)
 	require.Equal(t, policy.Swept{Running: 1, Overdue: 1}, w.then(over.Add(-time.Minute)).sweep("three years less a minute"))
+	w.want("a+Lw..+a+.+..+.")
+	w.alone.Store(true)
+	require.Equal(t, policy.Swept{Running: 1, Overdue: 1}, w.then(over).sweep("three years, by the role's clock alone"))
+	w.alone.Store(false)
 	w.want("a+Lw..+a+.+..+.")
 	w.tell("blocked", "/desk", events.Event{Type: events.Blocked, Method: events.ByStaff})
 	w.want("bbbbbbbbbbbbbbb")

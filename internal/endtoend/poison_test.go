@@ -31,7 +31,7 @@ func (w *town) withdrawal(who events.Subject) *kgo.Record {
 	w.told++
 	m, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
 		ID: fmt.Sprint("poison-", w.told), Source: "/web2", Type: events.Withdrawn, Method: events.ByPerson, Subject: who, Purposes: set,
-		Decided: events.MillisOf(w.producer.Now()), Data: []byte("{}"),
+		Decided: events.MillisOf(w.producer.Now()), Data: []byte(`{"channel":"app"}`),
 	})
 	require.NoError(w.t, err)
 	r := &kgo.Record{Topic: w.topics.Events, Partition: events.PartitionOf(who.Reveal(), townPartitions), Key: m.Key, Value: m.Value}

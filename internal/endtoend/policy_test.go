@@ -96,7 +96,7 @@ func (w *town) decide(kind events.Type, under events.PolicyVersion, who ...int) 
 		w.told++
 		m, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
 			Method: events.ByPerson, Evidence: "https://evidence.example/1", ID: fmt.Sprint(w.told), Source: "/web", Type: kind, Subject: w.person(n),
-			Policy: under, Purposes: purposes, Decided: decided, Data: []byte("{}"),
+			Policy: under, Purposes: purposes, Decided: decided, Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(w.t, err)
 		m.Topic = w.topics.Events

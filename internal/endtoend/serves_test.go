@@ -34,7 +34,7 @@ func TestAPurposeThatOnlyTheCatalogueKnowsIsServedByMarketing(t *testing.T) {
 	decide := func(kind events.Type, n int) {
 		m, err := cloudevent.Encoder{Rules: book.Rules()}.Encode(&events.Event{
 			Method: events.ByPerson, Evidence: "https://evidence.example/1", ID: kind.String(), Source: "/letters", Type: kind, Subject: w.person(n),
-			Policy: version.Version, Purposes: letters, Decided: w.later(), Data: []byte("{}"),
+			Policy: version.Version, Purposes: letters, Decided: w.later(), Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(t, err)
 		m.Topic = w.topics.Events

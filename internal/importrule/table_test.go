@@ -36,7 +36,7 @@ var table = []place{
 	{pkg: "events/policy", ours: []string{"events"}},
 	// A binding that others would import on its own.
 	{pkg: "events/cekafka/...", libs: []string{kafkaGo, cloudEvents}},
-	{pkg: "events/cloudevent/...", ours: []string{"events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},
+	{pkg: "events/cloudevent/...", ours: []string{"schemas", "events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},
 
 	{pkg: "events/snapshot", ours: []string{"events", "events/stream"}},
 
@@ -65,12 +65,13 @@ var table = []place{
 	{pkg: "internal/simulation/...", ours: []string{"events"}},
 	// What consentctl does, one package for each thing; cmd wires it. The cluster opens the clients for all of them.
 	{pkg: "internal/oncall/cluster", ours: []string{
-		"events", "events/stream", "events/cloudevent", "events/policy", "deploy", "internal/cache", "internal/daemon", "internal/oncall/exit", "internal/oncall/progress",
+		"events", "events/stream", "events/cloudevent", "events/policy", "deploy", "internal/cache", "internal/daemon",
+		"internal/oncall/exit", "internal/oncall/progress", "internal/policyfeed",
 	}, libs: []string{goRedis}},
 	{pkg: "internal/oncall/retention", ours: []string{"events", "events/policy", "consumers/policy", "internal/cache", "internal/oncall/output"}},
 	{pkg: "internal/oncall/...", ours: []string{
 		"events", "events/stream", "events/cekafka", "events/cekafka/cesql", "events/cloudevent", "events/policy", "events/snapshot", "schemas", "deploy", "consumers", "guard",
-		"internal/cache", "internal/daemon", "internal/daemon/settings", "internal/synthetic",
+		"internal/cache", "internal/daemon", "internal/daemon/settings", "internal/synthetic", "internal/policyfeed",
 	}},
 	{pkg: "cmd/...", ours: []string{"..."}, libs: []string{goRedis}},
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 )
@@ -213,16 +212,7 @@ func (f *Follower) poll(ctx context.Context) {
 // take enters what a record publishes. One that cannot be understood, or that
 // contradicts what is known, changes nothing and is an alarm.
 func (f *Follower) take(r *stream.Record) {
-	var e events.Event
-	err := cloudevent.Decoder{}.DecodePolicy(r, &e)
-	var c *policy.Catalogue
-	if err == nil {
-		c, err = policy.FromEvent(&e)
-	}
-	book := f.Current().Book
-	if err == nil {
-		book, err = book.With(c)
-	}
+	book, c, err := Enter(f.Current().Book, r)
 	if err != nil {
 		f.metrics.refused(err)
 		f.log.Error("policy version refused", "offset", r.Offset, "err", err)

@@ -59,9 +59,14 @@ func (m *Metrics) proved(at time.Time) { m.fresh.Store(&at) }
 
 func (m *Metrics) unread() { m.faults.Inc() }
 
-func (m *Metrics) refused(err error) { m.refusals.WithLabelValues(reasonOf(err)).Inc() }
+func (m *Metrics) refused(err error) { m.refusals.WithLabelValues(ReasonOf(err)).Inc() }
 
-func reasonOf(err error) string {
+// Malformed is the reason of what cannot be read as a version.
+const Malformed = "malformed"
+
+// ReasonOf is a short stable word for why a record was refused: [Malformed] for what
+// cannot be read, else what it contradicts.
+func ReasonOf(err error) string {
 	switch {
 	case errors.Is(err, policy.ErrRepublished):
 		return "republished"
@@ -70,7 +75,7 @@ func reasonOf(err error) string {
 	case errors.Is(err, policy.ErrOtherPolicy):
 		return "other-policy"
 	}
-	return "malformed"
+	return Malformed
 }
 
 func (m *Metrics) turned(e *policy.Edition) {

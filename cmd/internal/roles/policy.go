@@ -53,7 +53,7 @@ func policyBeside(p *Platform, client redis.UniversalClient) (func(context.Conte
 	}
 	shared := policy.Shared{
 		States: cache.NewReader(client, policy.Name), Publications: p.Policy, Publisher: p.Producer,
-		Events: p.Config.Topics.Events, Rules: p.rules, Logger: p.Logger, Metrics: policy.NewMetrics(p.Registry),
+		Events: p.Config.Topics.Events, Rules: p.rules, LogNow: p.Producer.Now, Logger: p.Logger, Metrics: policy.NewMetrics(p.Registry),
 	}
 	sweeper := policy.NewSweeper(client, cfg.Sweep, shared)
 	if cfg.Activity.Topic == "" {

@@ -44,6 +44,7 @@ type Cluster struct {
 	mu      sync.Mutex
 	client  redis.UniversalClient
 	written *stream.Producer
+	skipped sync.Once // says once that records of the topic of policies are skipped
 }
 
 // New returns the cluster. It opens no connection. The caller closes it.

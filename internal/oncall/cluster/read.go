@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/events/cloudevent"
-	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/progress"
 )
@@ -80,24 +78,6 @@ func (k *Cluster) shorten(ctx context.Context, topic string, since time.Time, of
 		offsets[partition] = o
 	}
 	return err
-}
-
-// Book reads every version of the policy that the log holds.
-func (k *Cluster) Book(ctx context.Context) (*policy.Book, error) {
-	book := new(policy.Book)
-	err := k.Read(ctx, k.Topics.Policies, func(record *stream.Record) error {
-		var e events.Event
-		if err := (cloudevent.Decoder{}).DecodePolicy(record, &e); err != nil {
-			return err
-		}
-		c, err := policy.FromEvent(&e)
-		if err != nil {
-			return err
-		}
-		book, err = book.With(c)
-		return err
-	})
-	return book, err
 }
 
 // Rules returns what the services fold and answer by now.

@@ -13,7 +13,7 @@ func Checks() []Check {
 		{"schemas", "producers whose events drifted from their schema", checkSchemas},
 		{"producer-clocks", "producers whose clock runs ahead", checkProducerClocks},
 		{"broker-clocks", "brokers whose clock runs ahead of ours", checkBrokerClocks},
-		{"policies", "no version of the policy in force; grants under one that is not published", checkPolicies},
+		{"policies", "no version of the policy in force; grants under one that is not published; records that are no version", checkPolicies},
 		{"groups", "services that nobody runs, partitions that nobody owns", checkGroups},
 		{"layout", "services that fold another topic, generation or number of partitions", checkLayout},
 		{"applying", "services that run and do not apply: caches behind the log, standing still, ahead of it", checkApplying},

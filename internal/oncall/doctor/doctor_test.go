@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
@@ -109,7 +110,7 @@ func (c *clinic) grant(id string, change func(*events.Event, *stream.Message)) {
 	}
 	m := stream.Message{}
 	change(&e, &m)
-	encoded, err := cloudevent.Encoder{Rules: rules}.Encode(&e)
+	encoded, err := cloudevent.Encoder{Rules: rules, DataIsNotChecked: true}.Encode(&e) // as producers do that have no encoder of ours
 	require.NoError(c, err)
 	encoded.Topic = deploy.EventsTopic
 	change(&e, &encoded)
@@ -311,6 +312,31 @@ func TestPolicyThatIsNotInForceIsFound(t *testing.T) {
 	f = c.requireOne("policies")
 	require.Equal(t, "source /old-app", f.Object)
 	require.Contains(t, f.Found, "policy version 2019-05, which is not published")
+}
+
+// What is no version stops no look at anything else, and is a finding of its own.
+func TestRecordsThatAreNoVersionsAreFoundAndStopNothing(t *testing.T) {
+	c := newClinic(t)
+	c.grant("person-1", asItIs)
+	needPolicies := []string{"append-time", "placement", "schemas", "producer-clocks", "policies", "parked"}
+	require.Empty(t, c.examine(needPolicies...))
+	for range 5 {
+		_, err := c.producer.Publish(t.Context(), stream.Message{Topic: deploy.PoliciesTopic, Key: []byte("x"), Value: []byte("+77010000000")})
+		require.NoError(t, err)
+	}
+	found := c.examine(needPolicies...)
+	require.Len(t, found, 1, "%+v", found)
+	require.Equal(t, doctor.Warning, found[0].Severity)
+	require.Equal(t, "policies", found[0].Check)
+	require.Contains(t, found[0].Found, "5 records are no versions, and everybody skips them (malformed, offset 1, 2, 3, …)")
+	require.NotContains(t, found[0].Found, "7701")
+
+	other := testpolicy.Version(t, events.SeedPolicy, time.Now(), func(k *policy.Catalogue) { testpolicy.Widen(k, "promotion") })
+	testpolicy.Append(t, c.broker, testpolicy.Message(t, deploy.PoliciesTopic, other))
+	found = c.examine(needPolicies...)
+	require.Len(t, found, 2, "%+v", found)
+	require.Equal(t, doctor.Critical, found[0].Severity)
+	require.Contains(t, found[0].Found, "republished")
 }
 
 func TestParkedEventsAreCountedByReason(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
-	"github.com/kelisim/kelisim/internal/oncall/contract"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // record is what the doctor keeps of a record of the events topic. It holds
@@ -35,7 +35,7 @@ const unknownSource = "(no source)"
 // records returns the newest records of every partition of the events topic.
 func (e *Env) records(ctx context.Context) ([]record, error) {
 	return e.sampled.get(func() ([]record, error) {
-		schemas, err := contract.Compile()
+		compiled, err := schemas.Compiled()
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,7 @@ func (e *Env) records(ctx context.Context) ([]record, error) {
 		if err != nil {
 			return nil, err
 		}
-		eye := eye{e.Generation, partitions, cloudevent.Decoder{Rules: rules}, schemas}
+		eye := eye{e.Generation, partitions, cloudevent.Decoder{Rules: rules}, compiled}
 		var out []record
 		err = e.tail(ctx, e.Topics.Events, cmp.Or(e.Sample, DefaultSample), func(r *stream.Record) error {
 			out = append(out, eye.see(r))
@@ -62,7 +62,7 @@ type eye struct {
 	generation uint32
 	partitions int32
 	decoder    cloudevent.Decoder
-	schemas    contract.Schemas
+	schemas    schemas.Set
 }
 
 func (e *eye) see(r *stream.Record) record {

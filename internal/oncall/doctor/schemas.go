@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/oncall/contract"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // checkSchemas finds producers whose events drifted away from the schemas. What
@@ -41,7 +41,7 @@ func checkSchemas(ctx context.Context, e *Env) ([]Finding, error) {
 
 // faultOf says what the schema of a type has against a document, or nothing. It
 // names members and rules, and never a value.
-func faultOf(s contract.Schemas, eventType string, document map[string]any) string {
+func faultOf(s schemas.Set, eventType string, document map[string]any) string {
 	name, ours := strings.CutPrefix(eventType, "io.kelisim.")
 	schema := s[name]
 	if !ours || schema == nil || events.ParseType(eventType) == 0 {

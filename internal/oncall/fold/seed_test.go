@@ -76,9 +76,9 @@ func TestHoldOfAnEventThatASnapshotKnowsIsNotJudged(t *testing.T) {
 	require.NoError(t, err)
 	granted := events.Event{
 		ID: "1", Source: "/test", Type: events.Granted, Method: events.ByPerson, Subject: s, Purposes: set, Policy: events.SeedPolicy,
-		Decided: began + 3_600_000, Evidence: "urn:evidence:1", Data: []byte("{}"), // from the future: it is put aside
+		Decided: began + 3_600_000, Evidence: "urn:evidence:1", Data: []byte(`{"channel":"app"}`), // from the future: it is put aside
 	}
-	withdrawn := events.Event{ID: "2", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: set, Decided: began, Data: []byte("{}")}
+	withdrawn := events.Event{ID: "2", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: set, Decided: began, Data: []byte(`{"channel":"app"}`)}
 	log := history(t, 0, granted, withdrawn)
 	whole := folded(t, 0, log)
 	hold := Hold{s, events.Position{Generation: 1, Partition: 0, Offset: 0}}

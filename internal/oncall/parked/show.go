@@ -35,7 +35,7 @@ type header struct {
 // words, never a person's. Everything else may be what it should not be.
 var open = map[string]bool{
 	"ce_specversion": true, "ce_type": true, "ce_source": true, "ce_time": true, "content-type": true, "ce_purposes": true,
-	"ce_policyversion": true, "ce_method": true, "ce_reviewby": true, headerFirstPosition: true, headerFirstTime: true, headerAttempt: true,
+	"ce_policyversion": true, "ce_method": true, "ce_ground": true, "ce_reviewby": true, headerFirstPosition: true, headerFirstTime: true, headerAttempt: true,
 }
 
 // Show reads a case's bytes. Without reveal, key, value and the headers that may

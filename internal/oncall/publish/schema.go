@@ -10,7 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/oncall/contract"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // schemaSet is the schema of each type of event.
@@ -18,7 +18,7 @@ type schemaSet struct{ byType map[string]*jsonschema.Schema }
 
 // compile reads the embedded schemas.
 func compile() (*schemaSet, error) {
-	all, err := contract.Compile()
+	all, err := schemas.Compiled()
 	if err != nil {
 		return nil, err
 	}

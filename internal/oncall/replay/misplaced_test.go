@@ -18,7 +18,7 @@ func (s *scene) astray(who events.Subject, change func(*stream.Message)) events.
 	require.NoError(s.t, err)
 	m := s.encode(&events.Event{
 		ID: "astray-" + who.Reveal(), Source: "/kiosk", Type: events.Withdrawn, Method: events.ByPerson, Subject: who, Purposes: set,
-		Decided: events.MillisOf(time.Now()), Data: []byte("{}"),
+		Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"app"}`),
 	})
 	m.Partition = (events.PartitionOf(who.Reveal(), partitions) + 1) % partitions
 	if change != nil {
@@ -57,7 +57,7 @@ func TestLostHoldsOfMisplacedEventsAreLaidAgain(t *testing.T) {
 	}
 	again := s.encode(&events.Event{
 		ID: "astray-" + redriven.Reveal(), Source: "/kiosk", Type: events.Withdrawn, Method: events.ByPerson, Subject: redriven, Purposes: 2,
-		Decided: events.MillisOf(time.Now()), Data: []byte("{}"), First: events.Stamp{Position: other, Appended: events.MillisOf(time.Now())},
+		Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"app"}`), First: events.Stamp{Position: other, Appended: events.MillisOf(time.Now())},
 	})
 	_, err = s.producer.Publish(t.Context(), again)
 	require.NoError(t, err)

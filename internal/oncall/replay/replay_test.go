@@ -540,7 +540,7 @@ func TestLostHoldsAreLaidAgainAndReleasedOnesAreNot(t *testing.T) {
 		require.NoError(t, err)
 		m := s.encode(&events.Event{
 			ID: "m-" + who.Reveal(), Source: "/told", Type: events.Withdrawn, Method: events.ByPerson, Subject: who, Purposes: set,
-			Decided: events.MillisOf(time.Now()), Data: []byte("{}"),
+			Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"app"}`),
 		})
 		m.Value = []byte("no object")
 		ack, err := s.producer.Publish(t.Context(), m)

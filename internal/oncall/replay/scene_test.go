@@ -168,7 +168,7 @@ func (s *scene) decideUnder(version events.PolicyVersion, who events.Subject, ki
 	s.told++
 	e := events.Event{
 		ID: fmt.Sprint("told-", s.told), Source: "/told", Type: kind, Method: events.ByPerson, Subject: who, Purposes: set,
-		Decided: events.MillisOf(time.Now()), Data: []byte("{}"), Evidence: "urn:evidence:1",
+		Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"app"}`), Evidence: "urn:evidence:1",
 	}
 	if kind == events.Granted {
 		e.Policy = version

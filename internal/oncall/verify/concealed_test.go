@@ -22,7 +22,7 @@ func TestHoldsOfEventsUnderWrongKeysAreCompared(t *testing.T) {
 		s, err := events.ParseSubject(fmt.Sprint("concealed-", i))
 		require.NoError(t, err)
 		m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
-			ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+			ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(t, err)
 		m.Partition, m.Key = int32(i%4), fmt.Appendf(nil, "order-%d", i) // mostly not the key's partition either

@@ -22,7 +22,7 @@ import (
 func rubbish(who string) stream.Message {
 	s, _ := events.ParseSubject(who)
 	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
-		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
+		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 	})
 	if err != nil {
 		panic(err)
