@@ -38,7 +38,8 @@ type parked struct {
 	at      events.Stamp
 	first   events.Position // where it first stood: what the hold is known by
 	subject events.Subject
-	hold    bool // the subject is held here; a misplaced one is held in its own partition
+	hold    bool // the subject is held
+	away    bool // in its own partition, which is another than the record's
 	reason  string
 	message stream.Message
 }
@@ -72,7 +73,10 @@ func (c *Consumer) park(r *stream.Record, at events.Stamp, subject events.Subjec
 	} {
 		m.Headers = append(m.Headers, stream.Header{Key: h[0], Value: []byte(h[1])})
 	}
-	return parked{at: at, first: at.Position, subject: subject, hold: !subject.IsZero(), reason: reason, message: m}
+	return parked{
+		at: at, first: at.Position, subject: subject, hold: !subject.IsZero(), reason: reason, message: m,
+		away: !subject.IsZero() && events.PartitionOf(subject.Reveal(), c.cfg.Partitions) != at.Position.Partition,
+	}
 }
 
 // keepAside publishes parked records and returns once the parked topic has
@@ -89,7 +93,7 @@ func (c *Consumer) keepAside(ctx context.Context, bad []parked) error {
 		return fmt.Errorf("park %d records from %s on: %w", len(bad), bad[0].at.Position, err)
 	}
 	for _, b := range bad {
-		if b.reason == ReasonMisplaced && b.hold {
+		if b.away && b.hold {
 			if err := c.cfg.Store.Hold(ctx, b.subject, b.first); err != nil {
 				return fmt.Errorf("hold the subject of %s: %w", b.at.Position, err)
 			}

@@ -328,7 +328,7 @@ func (r *reader) aside(p *partition, bad parked, event *events.Event) {
 		bad.first = event.First.Position // held by this already
 	}
 	part.parked = append(part.parked, bad)
-	if bad.hold && bad.reason != ReasonMisplaced {
+	if bad.hold && !bad.away {
 		part.holds = append(part.holds, cache.Hold{Subject: bad.subject, At: bad.first})
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 )
@@ -47,6 +49,14 @@ func partitionOf(l cache.Layout, who string) int32 {
 	return l.PartitionOf(must(events.ParseSubject(who)))
 }
 
+// staged counts the buckets that a rebuild of a service has staged.
+func (b *bench) staged(t testing.TB, service string) int {
+	t.Helper()
+	keys, err := b.client.Keys(t.Context(), "consent:{"+service+"/*:new:s:*").Result()
+	require.NoError(t, err)
+	return len(keys)
+}
+
 // bucket returns where a person's state is.
 func (b *bench) bucket(t testing.TB, service, who string) (key, field string) {
 	t.Helper()
@@ -78,7 +88,28 @@ func (b *bench) damage(t testing.TB, service, who, state string) {
 //	eventually consentctl ARGS…      run it until no "no receipt" of a running service is left, a moment at most
 //	wait-stale SERVICE               wait until the service's guards deny
 //	redis-forget SERVICE             lose the positions of the service's partitions
+//	wait-staged SERVICE              wait until a rebuild of the service has staged states
+//	staged SERVICE N                 want that the service has states that are staged, or none when N is 0
+//	crowd N                          N people consent to promotion
 func init() {
+	scriptCommands["wait-staged"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		require.Eventually(testingOf(ts), func() bool { return benchOf(ts).staged(testingOf(ts), args[0]) > 0 }, 30*time.Second, time.Millisecond)
+	}
+	scriptCommands["staged"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		require.Equal(testingOf(ts), args[1] != "0", benchOf(ts).staged(testingOf(ts), args[0]) > 0)
+	}
+	scriptCommands["crowd"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		t, b := testingOf(ts), benchOf(ts)
+		all := make([]stream.Message, must(strconv.Atoi(args[0])))
+		for i := range all {
+			all[i] = must(encoded(event(fmt.Sprint("crowd-", i), events.Granted, "promotion")))
+			all[i].Topic = b.Topics.Events
+		}
+		_, err := b.producer.PublishAll(t.Context(), all)
+		ts.Check(err)
+		b.written += int64(len(all))
+		b.settle(t)
+	}
 	scriptCommands["eventually"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		b := benchOf(ts)
 		require.Eventually(testingOf(ts), func() bool {

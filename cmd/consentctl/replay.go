@@ -13,7 +13,9 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
 	"github.com/kelisim/kelisim/internal/oncall/offsets"
@@ -47,7 +49,28 @@ func (s *session) replayBench(ctx context.Context, services []string) (*replay.B
 	for service, m := range caches {
 		b.Caches[service] = m
 	}
-	return b, nil
+	b.State = s.Topics.State
+	b.Witnesses, err = s.witnesses(ctx)
+	return b, err
+}
+
+// witnesses are the caches of all services that fold this log: whoever of them may
+// bear the snapshots out.
+func (s *session) witnesses(ctx context.Context) (all []basis.Spots, err error) {
+	layouts, err := s.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.Redis()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layouts {
+		if l.Topic == s.Topics.Events && l.Generation == s.Generation {
+			all = append(all, cache.NewInspector(client, l))
+		}
+	}
+	return all, nil
 }
 
 // selectionFlags choose records of the log.
@@ -55,7 +78,8 @@ type selectionFlags struct {
 	since, until, subject string
 	partitions            []int32
 	from, to              int64
-	types                 []string
+	types, sources        []string
+	filter                string
 }
 
 func (f *selectionFlags) add(c *cobra.Command) {
@@ -67,6 +91,8 @@ func (f *selectionFlags) add(c *cobra.Command) {
 	flags.Int64Var(&f.to, "to-offset", 0, "before this offset, of one partition")
 	flags.StringVar(&f.subject, "subject", "", "only this subject's; reads one partition")
 	flags.StringSliceVar(&f.types, "type", nil, "only of these CloudEvents types")
+	flags.StringSliceVar(&f.sources, "source", nil, "only of these CloudEvents sources")
+	flags.StringVar(&f.filter, "filter", "", "only events that this CESQL expression is true of; it may not look at the subject")
 }
 
 func (f *selectionFlags) selection(now time.Time) (replay.Selection, error) {
@@ -93,6 +119,12 @@ func (f *selectionFlags) selection(now time.Time) (replay.Selection, error) {
 			return s, exit.Misused("--type: %q is unknown", name)
 		}
 		s.Types = append(s.Types, t)
+	}
+	s.Sources = f.sources
+	if f.filter != "" {
+		if s.Filter, err = replay.ParseFilter(f.filter); err != nil {
+			return s, exit.Misused("--filter: %w", err)
+		}
 	}
 	return s, nil
 }

@@ -92,7 +92,9 @@ func scriptDecision(kind events.Type) func(*testscript.TestScript, bool, []strin
 }
 
 func scriptRubbish(ts *testscript.TestScript, _ bool, args []string) {
-	m := must(encoded(event(args[0], events.Withdrawn, "promotion"))) // what permits would hold nobody
+	e := event(args[0], events.Withdrawn, "promotion") // what permits would hold nobody
+	ts.Setenv("id", e.ID)
+	m := must(encoded(e))
 	m.Value = []byte("no JSON")
 	at := benchOf(ts).append(testingOf(ts), m)
 	benchOf(ts).settle(testingOf(ts))

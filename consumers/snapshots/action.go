@@ -25,7 +25,7 @@ import (
 )
 
 // Name is the service's name, of its consumer group and its keys.
-const Name = "snapshots"
+const Name = snapshot.Writer
 
 // Service returns what the engine has to know of the service.
 func Service(action *Action) consumers.Service {

@@ -27,6 +27,9 @@ const (
 // Source is the CloudEvents source of everything in the topic.
 const Source = "/kelisim/snapshots"
 
+// Writer is the name of the service that writes the topic.
+const Writer = "snapshots"
+
 // Checkpoint says up to where a partition's states are all there.
 type Checkpoint struct {
 	Generation uint32    `json:"generation"`

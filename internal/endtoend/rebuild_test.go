@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
@@ -316,6 +317,25 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 	require.NoError(t, r.Swap(t.Context()))
 	require.NoError(t, r.Close(t.Context()))
 	w.healthy("after the swap")
+}
+
+// Retention took the log's beginning: a permission that is left may have lost the
+// withdrawal before it.
+func TestRebuildFromALogThatLostItsBeginningNeedsSnapshotsOrAnOrder(t *testing.T) {
+	w := newWard(t, false)
+	at := make(kadm.Offsets)
+	for p := range int32(rebuildPartitions) {
+		at.Add(kadm.Offset{Topic: w.topics.Events, Partition: p, At: 10})
+	}
+	_, err := w.broker.Admin(t).DeleteRecords(t.Context(), at)
+	require.NoError(t, err)
+	_, err = rebuild.Prepare(t.Context(), w.config(false))
+	require.Equal(t, exit.Refused, exit.Code(err))
+	require.ErrorContains(t, err, "the log begins at 10, and snapshots cannot stand in (the state topic has no checkpoint)")
+	r, err := rebuild.Prepare(t.Context(), w.config(true))
+	require.NoError(t, err)
+	require.Positive(t, r.Plan().Changes(), "what stood before is gone, and it says so")
+	require.NoError(t, r.Close(t.Context()))
 }
 
 // Somebody's rebuild was killed: what it staged is there, and is nobody's.

@@ -23,7 +23,13 @@ import (
 )
 
 // Filter is an expression. It may be used by many goroutines.
-type Filter struct{ expression sql.Expression }
+type Filter struct {
+	text       string
+	expression sql.Expression
+}
+
+// String returns the expression as it was written.
+func (f *Filter) String() string { return f.text }
 
 // Parse reads an expression.
 func Parse(text string) (f *Filter, err error) {
@@ -41,7 +47,7 @@ func Parse(text string) (f *Filter, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("CESQL: %w", err)
 	}
-	return &Filter{e}, nil
+	return &Filter{text, e}, nil
 }
 
 // Match says whether the expression is true of the event in a record. It is not

@@ -57,6 +57,8 @@ type Fold struct {
 	Strays    map[Hold]*Held // of subjects of others, by events in this one
 	Changed   []*Person      // since the caller emptied it, if it watches
 
+	Elsewhere []Hold // of subjects of the partition, by events in others, as snapshots say
+
 	Watch bool // collect who changed
 
 	cfg     Config
@@ -114,7 +116,7 @@ func (f *Fold) record(r *stream.Record) {
 	}
 	if f.decoder.Decode(r, e) != nil {
 		if e.Type == 0 || e.Type.Restricts() {
-			f.hold(string(r.Key), at.Position, at.Position)
+			f.aside(string(r.Key), at.Position, at.Position)
 		}
 		return
 	}
@@ -125,10 +127,10 @@ func (f *Fold) record(r *stream.Record) {
 	}
 	switch {
 	case !r.LogAppend:
-		f.hold(e.Subject.Reveal(), first, at.Position)
+		f.aside(e.Subject.Reveal(), first, at.Position)
 	case f.cfg.Layout.PartitionOf(e.Subject) != f.Partition:
 		if e.Type.Restricts() {
-			f.stray(e.Subject.Reveal(), first, at.Position)
+			f.aside(e.Subject.Reveal(), first, at.Position)
 		}
 	default:
 		f.apply(e, first)
@@ -148,6 +150,8 @@ func (f *Fold) apply(e *events.Event, first events.Position) {
 		}
 	}
 	switch {
+	case out.Verdict == events.Repeated: // a snapshot knows the event, and not what became of its hold
+		f.doubt(e.Subject.Reveal(), first)
 	case out.Verdict == events.Park && !out.Aside:
 		f.hold(e.Subject.Reveal(), first, e.Logged.Position)
 	case out.Verdict != events.Park && !e.First.IsZero():

@@ -25,8 +25,17 @@ type Held struct {
 // Now says whether it holds, by all that was folded.
 func (h Held) Now() bool { return h.From >= 0 && h.Released < 0 }
 
-func (f *Fold) hold(id string, first, at events.Position)  { lay(f.Holds, id, first, at, false) }
-func (f *Fold) stray(id string, first, at events.Position) { lay(f.Strays, id, first, at, false) }
+func (f *Fold) hold(id string, first, at events.Position) { lay(f.Holds, id, first, at, false) }
+
+// aside holds whom a record names that no state can be made of, wherever it stands.
+func (f *Fold) aside(id string, first, at events.Position) {
+	if events.PartitionOf(id, f.cfg.Layout.Partitions) != f.Partition {
+		lay(f.Strays, id, first, at, false)
+		return
+	}
+	f.hold(id, first, at)
+}
+
 func (f *Fold) release(id string, first, at events.Position) {
 	lay(f.Holds, id, first, at, true)
 }

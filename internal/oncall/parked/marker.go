@@ -32,6 +32,8 @@ type Marker struct {
 	Reason   string    `json:"reason"`
 	Time     time.Time `json:"time"`
 
+	Correction *Correction `json:"correction,omitempty"` // the bytes were others than the parked ones
+
 	at events.Position
 }
 

@@ -124,6 +124,82 @@ func TestEventThatIsParkedAgainIsOpenAgainAndCounted(t *testing.T) {
 	require.Len(t, out[1].headers, len(out[0].headers), "no header twice")
 }
 
+func TestEventIsRedrivenWithCorrectedBytesAndKeepsWhatItIs(t *testing.T) {
+	s := newScene(t)
+	who := s.person(1, "corrected")
+	s.tell(who, events.Granted, "promotion")
+	right := s.message(who, events.Withdrawn, time.Now(), "promotion")
+	wrong := right
+	wrong.Value = []byte("no object")
+	wrong.Headers = append(right.Headers[:len(right.Headers):len(right.Headers)], stream.Header{Key: "traceparent", Value: []byte("00-1")})
+	at := s.publish(wrong)
+	s.settle()
+	require.Equal(t, both, s.only().Held)
+	forged := right
+	forged.Headers = append(right.Headers[:len(right.Headers):len(right.Headers)],
+		stream.Header{Key: "ce_firstposition", Value: []byte("1/1@0")}, stream.Header{Key: "ce_firsttime", Value: []byte("2020-01-01T00:00:00Z")})
+	plan, err := s.desk.PlanCorrected(t.Context(), s.only(), forged, "a test", false)
+	require.NoError(t, err)
+	require.Equal(t, parked.Publish, plan.Items[0].Step)
+	require.NoError(t, plan.Permit(false, "aigerim", ""))
+	s.apply(plan)
+	require.NoError(t, s.desk.Await(t.Context(), plan))
+	c, out := s.only(), s.redriven()
+	require.Empty(t, c.Held)
+	require.Len(t, out, 1)
+	require.Equal(t, at.String(), out[0].header("ce_firstposition"), "nobody corrects where it first stood")
+	require.Equal(t, string(right.Value), out[0].value)
+	require.Equal(t, "00-1", out[0].header("traceparent"))
+	require.NotNil(t, c.Markers[0].Correction)
+	require.Len(t, c.Markers[0].Correction.Was, 64)
+	require.NotEqual(t, c.Markers[0].Correction.Was, c.Markers[0].Correction.Is)
+}
+
+func TestCorrectionOfAnotherEventIsRefused(t *testing.T) {
+	s := newScene(t)
+	who := s.person(1, "corrected")
+	right := s.message(who, events.Granted, time.Now(), "promotion")
+	wrong := right
+	wrong.Value = []byte("no object")
+	s.publish(wrong)
+	s.settle()
+	change := func(of stream.Message, name, value string) stream.Message {
+		m := of
+		m.Headers = nil
+		for _, h := range of.Headers {
+			if h.Key == name {
+				h.Value = []byte(value)
+			}
+			m.Headers = append(m.Headers, h)
+		}
+		return m
+	}
+	id := ""
+	for _, h := range right.Headers {
+		if h.Key == "ce_id" {
+			id = string(h.Value)
+		}
+	}
+	for text, m := range map[string]stream.Message{
+		"another id": change(right, "ce_id", "other"), "another source": change(right, "ce_source", "/other"),
+		"another type":    change(s.message(who, events.Withdrawn, time.Now(), "promotion"), "ce_id", id),
+		"another subject": s.message(s.person(1, "other"), events.Granted, time.Now(), "promotion"),
+		"would be parked as well: data-not-object": wrong,
+	} {
+		_, err := s.desk.PlanCorrected(t.Context(), s.only(), m, "a test", false)
+		require.ErrorContains(t, err, text)
+		require.Equal(t, exit.Refused, exit.Code(err))
+		require.NotContains(t, err.Error(), who.Reveal())
+	}
+	plan, err := s.desk.PlanCorrected(t.Context(), s.only(), right, "a test", false)
+	require.NoError(t, err)
+	for text, second := range map[string]string{"a second operator must agree": "", "another person than aigerim": "Aigerim"} {
+		require.ErrorContains(t, plan.Permit(true, "aigerim", second), text)
+	}
+	require.ErrorContains(t, plan.Permit(false, "aigerim", "dana"), "needs --permit-grants")
+	require.NoError(t, plan.Permit(true, "aigerim", "dana"))
+}
+
 func TestMisplacedEventIsRedrivenToWhereItBelongs(t *testing.T) {
 	s := newScene(t)
 	who := s.person(2, "astray")

@@ -41,6 +41,8 @@ type Item struct {
 	Why     string         `json:"why,omitempty"` // of skip and refuse
 	At      string         `json:"at,omitempty"`  // where it stands, once it is published
 
+	Correction *Correction `json:"correction,omitempty"`
+
 	c *Case
 	o original
 }
@@ -57,6 +59,11 @@ type Redrive struct {
 // for the same reason is refused unless force is set, and so is what somebody
 // dismissed; what was redriven already and not parked again is skipped.
 func (d *Desk) PlanRedrive(ctx context.Context, cases []*Case, reason string, force bool) (*Redrive, error) {
+	return d.planRedrive(ctx, cases, reason, force, func(*Item) error { return nil })
+}
+
+// planRedrive lets an item be changed before it is decided on.
+func (d *Desk) planRedrive(ctx context.Context, cases []*Case, reason string, force bool, change func(*Item) error) (*Redrive, error) {
 	if len(cases) > maxRedrive {
 		return nil, exit.Misused("%d events at once: at most %d; choose fewer", len(cases), maxRedrive)
 	}
@@ -78,8 +85,14 @@ func (d *Desk) PlanRedrive(ctx context.Context, cases []*Case, reason string, fo
 			First: c.First.String(), Subject: c.Subject, Type: c.Type, Reasons: c.Reasons(), Attempt: c.Attempts() + 1,
 			c: c, o: bytes[c.First],
 		}
+		if err := change(&it); err != nil {
+			return nil, fmt.Errorf("parked event of %v: %w", c.First, err)
+		}
 		if err := d.decide(ctx, &it, sent[c.First], ends, force); err != nil {
 			return nil, fmt.Errorf("parked event of %v: %w", c.First, err)
+		}
+		if it.Step != Publish {
+			it.Correction = nil // of it nothing is written
 		}
 		plan.Items = append(plan.Items, it)
 	}
@@ -174,7 +187,7 @@ func (d *Desk) redrive(ctx context.Context, it *Item, reason string) error {
 		}
 		it.At = events.Position{Generation: d.Topics.Generation, Partition: ack.Partition, Offset: ack.Offset}.String()
 	}
-	return d.mark(ctx, it.c, Marker{Deed: Redriven, At: it.At, Attempt: it.Attempt, Reason: reason})
+	return d.mark(ctx, it.c, Marker{Deed: Redriven, At: it.At, Attempt: it.Attempt, Reason: reason, Correction: it.Correction})
 }
 
 // mark writes what was done about a case behind its copies.

@@ -31,6 +31,10 @@ type Draft struct {
 	message stream.Message
 }
 
+// Message returns what a draft without faults would be published as. It has no
+// topic.
+func (d *Draft) Message() stream.Message { return d.message }
+
 // Fault is one thing that is wrong with a draft. It holds no value.
 type Fault struct {
 	Field string `json:"field"` // dotted; empty when it is the whole event

@@ -30,6 +30,9 @@ func (p *part) stage(ctx, life context.Context) error {
 	}
 	if why != "" {
 		if !p.cfg.FromLog {
+			if err := p.remains(ctx, why); err != nil {
+				return err
+			}
 			p.cfg.Logger.Warn("building from the whole log", "partition", p.id, "why", why)
 		}
 		p.report = Part{Partition: p.id, Source: FromLog, Why: why}

@@ -2,12 +2,13 @@ package rebuild
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/kelisim/kelisim/events/snapshot"
+	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // lot is how many states are written at a time: a few for each bucket, and a
@@ -52,8 +53,6 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 		return 0, "", err
 	}
 	defer reader.Close()
-	var checkpoint *snapshot.Checkpoint
-	var holds *snapshot.Holds
 	full := make([]cache.Full, 0, lot)
 	flush := func() error {
 		err := unshaken(ctx, func() error { return p.cfg.Staging.Fill(ctx, p.id, full) })
@@ -61,34 +60,33 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 		full = full[:0]
 		return err
 	}
-	err = snapshot.ReadAll(ctx, reader, []int32{p.id}, func(_ int32, e snapshot.Entry) error {
-		switch {
-		case e.Checkpoint != nil:
-			checkpoint = e.Checkpoint
-		case e.Holds != nil:
-			holds = e.Holds
-		case !e.Subject.IsZero() && !e.State.IsZero():
-			if full = append(full, cache.Full{Subject: e.Subject, State: e.State}); len(full) == lot {
-				return flush()
-			}
+	read, why, err := basis.Read(ctx, reader, p.id, p.cfg.Live.Layout().Generation, func(s events.Subject, state events.State) error {
+		if full = append(full, cache.Full{Subject: s, State: state}); len(full) == lot {
+			return flush()
 		}
 		return nil
 	})
-	if err == nil && len(full) > 0 {
+	if err == nil && why == "" && len(full) > 0 {
 		err = flush()
 	}
-	generation := p.cfg.Live.Layout().Generation
-	switch {
-	case errors.Is(err, snapshot.ErrRecord):
-		return 0, fmt.Sprintf("the state topic cannot be read: %v", err), nil
-	case err != nil:
-		return 0, "", err
-	case checkpoint == nil || holds == nil:
-		return 0, "the state topic has no checkpoint", nil
-	case checkpoint.Generation != generation || holds.Generation != generation:
-		return 0, fmt.Sprintf("the snapshots are of generation %d", checkpoint.Generation), nil
-	case holds.Truncated:
-		return 0, "more subjects are held than the state topic tells of", nil
+	if why != "" || err != nil {
+		return 0, why, err
 	}
-	return checkpoint.Acted, "", unshaken(ctx, func() error { return p.cfg.Staging.FillHolds(ctx, p.id, holds.Held) })
+	return read.From, "", unshaken(ctx, func() error { return p.cfg.Staging.FillHolds(ctx, p.id, read.Held) })
+}
+
+// remains refuses to build from a log that has lost its beginning, unless it is
+// asked for: an old permission in it may have lost the withdrawal before it.
+func (p *part) remains(ctx context.Context, why string) error {
+	log, err := stream.NewReader(stream.ReaderConfig{Config: p.cfg.Kafka, Topic: p.cfg.Events})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	kept, err := log.Offsets(ctx, p.id)
+	if err == nil && kept[p.id].First > 0 {
+		err = exit.Refuse("partition %d: the log begins at %d, and snapshots cannot stand in (%s); --from-log builds from what is left",
+			p.id, kept[p.id].First, why)
+	}
+	return err
 }

@@ -184,9 +184,10 @@ func (w *Work) verify(ctx context.Context, report *Report) error {
 			return err
 		}
 		for i := range found {
-			if found[i].differs {
+			switch {
+			case found[i].differs:
 				report.Wrong[found[i].kind]++
-			} else {
+			case !found[i].unknown:
 				report.Right++
 			}
 		}

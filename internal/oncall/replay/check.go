@@ -7,7 +7,6 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
-	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
@@ -33,11 +32,9 @@ func (b *Bench) Check(ctx context.Context, p *Plan, o Orders) (*Work, error) {
 	w := &Work{bench: b, plan: p, done: done}
 	b.start(w.ranges(), ends)
 	defer b.progress().Done()
-	for i := range p.Ranges {
-		if err := w.check(ctx, &p.Ranges[i], ends[p.Ranges[i].Partition]); err != nil {
-			w.Close()
-			return nil, err
-		}
+	if err := w.check(ctx, ends); err != nil {
+		w.Close()
+		return nil, err
 	}
 	return w, nil
 }
@@ -77,67 +74,106 @@ func (w *Work) ranges() map[int32]stream.Range {
 	return out
 }
 
-// check holds one partition against the plan, and opens what is to be done in it.
-func (w *Work) check(ctx context.Context, r *Range, end stream.Offsets) error {
-	b := w.bench
-	if end.First > r.From || end.End < r.To {
-		return exit.Refuse("partition %d: the log has %d to %d, and the plan is about %d to %d", r.Partition, end.First, end.End, r.From, r.To)
-	}
-	found, _, err := b.readRange(ctx, r.Partition, stream.Range{From: r.From, To: r.To}, &Selection{})
-	if err != nil {
-		return err
-	}
-	if found.Digest != r.Digest {
-		return exit.Refuse("partition %d: other records stand between %d and %d than when the plan was made", r.Partition, r.From, r.To)
-	}
-	planned := w.planned(r.Partition)
-	if len(planned) == 0 {
-		return nil
-	}
-	if err := whole(r.Partition, end); err != nil {
-		return err
-	}
-	h, people, sights, err := w.follow(ctx, r.Partition, end, planned)
-	if err != nil {
-		return err
-	}
-	for _, service := range slices.Sorted(maps.Keys(planned)) {
-		if !sights[service].Known || sights[service].Next < w.next(service, r.Partition) {
-			return exit.Refuse("partition %d of %s lost its position since the plan was made: it is being built from the log", r.Partition, service)
+// check holds every range against the plan, and opens what is to be done. A range
+// may name people of other partitions: its misplaced events do.
+func (w *Work) check(ctx context.Context, ends map[int32]stream.Offsets) error {
+	due := w.partitions()
+	people := make(map[int32]map[string]events.Subject, len(due)) // by fingerprint
+	for i := range w.plan.Ranges {
+		r := &w.plan.Ranges[i]
+		whom, err := w.same(ctx, r, ends[r.Partition])
+		if err != nil {
+			return err
 		}
-		if err := w.take(ctx, h, service, planned[service], people); err != nil {
+		for _, who := range whom.subjects {
+			w.recognise(due, people, r.Partition, who)
+		}
+		for _, s := range whom.strays {
+			w.recognise(due, people, events.PartitionOf(s.who.Reveal(), w.bench.Partitions), s.who)
+		}
+	}
+	for _, partition := range slices.Sorted(maps.Keys(due)) {
+		if err := w.begin(ctx, partition, ends[partition], people[partition]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// follow opens the histories of those whom the plan is about, and finds out who
-// they are: the plan knows their fingerprints, and the log their ids.
-func (w *Work) follow(ctx context.Context, partition int32, end stream.Offsets, planned map[string]*planned) (*history, map[string]events.Subject, map[string]cache.Sight, error) {
-	prints := make(map[string]bool)
-	for _, of := range planned {
-		for print := range of.mends {
-			prints[print] = true
-		}
-		for i := range of.holds {
-			prints[of.holds[i].Subject] = true
+// same refuses a range that the log no longer has as the plan saw it.
+func (w *Work) same(ctx context.Context, r *Range, end stream.Offsets) (*chosen, error) {
+	if end.First > r.From || end.End < r.To {
+		return nil, exit.Refuse("partition %d: the log has %d to %d, and the plan is about %d to %d", r.Partition, end.First, end.End, r.From, r.To)
+	}
+	found, whom, err := w.bench.readRange(ctx, r.Partition, stream.Range{From: r.From, To: r.To}, &Selection{})
+	if err != nil {
+		return nil, err
+	}
+	if found.Digest != r.Digest {
+		return nil, exit.Refuse("partition %d: other records stand between %d and %d than when the plan was made", r.Partition, r.From, r.To)
+	}
+	return whom, nil
+}
+
+// partitions returns in which something is planned and not done yet, and about
+// whom: fingerprints.
+func (w *Work) partitions() map[int32]map[string]bool {
+	due := make(map[int32]map[string]bool)
+	for partition := range w.plan.Partitions {
+		for _, of := range w.planned(partition) {
+			if due[partition] == nil {
+				due[partition] = make(map[string]bool)
+			}
+			for print := range of.mends {
+				due[partition][print] = true
+			}
+			for i := range of.holds {
+				due[partition][of.holds[i].Subject] = true
+			}
 		}
 	}
-	people := make(map[string]events.Subject)
-	h, sights, err := w.bench.open(ctx, partition, end.End, slices.Sorted(maps.Keys(planned)), func(key []byte) bool {
-		print := fingerprint(w.plan.Salt, key)
-		if prints[print] {
-			people[print], _ = events.ParseSubject(string(key)) // the history looks at it again
-		}
-		return prints[print]
-	})
+	return due
+}
+
+// recognise finds out whom the plan is about: it knows their fingerprints, and the
+// ranges their ids.
+func (w *Work) recognise(due map[int32]map[string]bool, people map[int32]map[string]events.Subject, partition int32, who events.Subject) {
+	if due[partition] == nil {
+		return
+	}
+	print := fingerprint(w.plan.Salt, []byte(who.Reveal()))
+	if !due[partition][print] {
+		return
+	}
+	if people[partition] == nil {
+		people[partition] = make(map[string]events.Subject)
+	}
+	people[partition][print] = who
+}
+
+// begin opens what is to be done in one partition.
+func (w *Work) begin(ctx context.Context, partition int32, end stream.Offsets, people map[string]events.Subject) error {
+	planned := w.planned(partition)
+	wanted := make(map[string]bool, len(people))
+	for _, who := range people {
+		wanted[who.Reveal()] = true
+	}
+	services := slices.Sorted(maps.Keys(planned))
+	h, sights, err := w.bench.open(ctx, partition, end, services, func(key []byte) bool { return wanted[string(key)] })
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
 	if h == nil {
-		return nil, nil, nil, exit.Refuse("partition %d: every cache lost its position: they are being built from the log", partition)
+		return exit.Refuse("partition %d: every cache lost its position: they are being built from the log", partition)
 	}
 	w.open = append(w.open, h)
-	return h, people, sights, nil
+	for _, service := range services {
+		if !sights[service].Known || sights[service].Next < w.next(service, partition) {
+			return exit.Refuse("partition %d of %s lost its position since the plan was made: it is being built from the log", partition, service)
+		}
+		if err := w.take(ctx, h, service, planned[service], people); err != nil {
+			return err
+		}
+	}
+	return nil
 }

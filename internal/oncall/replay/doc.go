@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 )
 
 // Log is the log of decisions, and what is asked of its cluster.
@@ -53,8 +54,8 @@ type Progress interface {
 	Done()
 }
 
-// Bench is what replaying works with. All of it is required but Progress, Pace and
-// Hold.
+// Bench is what replaying works with. All of it is required but State, Witnesses,
+// Progress, Pace and Hold.
 type Bench struct {
 	Log        Log
 	Topic      string // of the events
@@ -63,6 +64,9 @@ type Bench struct {
 	Rules      *events.Rules // what the services fold by
 	Decoder    Decoder
 	Caches     map[string]Cache // by service
+
+	State     string        // topic of the snapshots, for a log that has lost its beginning; "": there are none
+	Witnesses []basis.Spots // of all services, whether replayed or not: who may bear snapshots out
 
 	Progress Progress
 	Pace     float64                         // records read and states written a second; 0: no limit

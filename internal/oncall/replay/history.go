@@ -10,12 +10,13 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/fold"
 	"github.com/kelisim/kelisim/internal/oncall/progress"
 )
 
 // history folds some subjects of one partition from the beginning of the log, as
-// every service does, and goes on with the log as it grows. From a base on it
+// every service does, or from the snapshots where the log has lost it; and goes on with the log as it grows. From a base on it
 // remembers every step of a subject, so that it can say where the subject stood
 // at any position since: services do not stand at the same one.
 type history struct {
@@ -31,6 +32,8 @@ type history struct {
 	last  map[events.Subject]int64        // offset of the last record below the base
 	steps map[events.Subject][]step       // from the base on
 	at    int64                           // everything below is folded
+
+	basis *basis.Basis // what it began with; nil: with the log
 }
 
 // step is one record of a subject, and where the subject stands behind it.
@@ -39,23 +42,33 @@ type step struct {
 	state  events.State
 }
 
-// newHistory begins to read at the beginning of the log. The caller closes it.
-func (b *Bench) newHistory(ctx context.Context, partition int32, first, base int64, wanted func([]byte) bool) (*history, error) {
+// newHistory begins to read at the beginning of the log, or with the snapshots. The
+// caller closes it.
+func (b *Bench) newHistory(ctx context.Context, partition int32, log stream.Offsets, base int64, wanted func([]byte) bool) (*history, error) {
 	reader, err := b.Log.Reader(b.Topic)
 	if err != nil {
 		return nil, err
 	}
 	layout := b.layout()
 	h := &history{
-		bench: b, partition: partition, reader: reader, wanted: wanted, pace: b.pace(), base: base, at: first,
-		fold:  fold.New(fold.Config{Rules: b.Rules, Layout: layout, Limit: math.MaxInt}, partition, fold.Whole(layout), first),
+		bench: b, partition: partition, reader: reader, wanted: wanted, pace: b.pace(), base: base,
+		fold:  fold.New(fold.Config{Rules: b.Rules, Layout: layout, Limit: math.MaxInt}, partition, fold.Whole(layout), 0),
 		first: make(map[events.Subject]events.State), last: make(map[events.Subject]int64), steps: make(map[events.Subject][]step),
 	}
-	if err := reader.Start(ctx, map[int32]int64{partition: first}); err != nil {
-		reader.Close()
-		return nil, fmt.Errorf("partition %d: %w", partition, err)
+	if log.First > 0 {
+		err = h.seed(ctx, log.First)
 	}
-	return h, h.advance(ctx, base)
+	if err == nil {
+		err = reader.Start(ctx, map[int32]int64{partition: h.at})
+	}
+	if err == nil {
+		err = h.advance(ctx, base)
+	}
+	if err != nil {
+		reader.Close()
+		return nil, err
+	}
+	return h, nil
 }
 
 func (h *history) close() { h.reader.Close() }
@@ -163,9 +176,12 @@ func (h *history) record(r []stream.Record) error {
 }
 
 // judgement is where a subject stands by the log, at every position from lo to hi.
+// It is none where the snapshots that the history began with know a later event:
+// what stood before it they have forgotten.
 type judgement struct {
 	state  events.State
 	lo, hi int64
+	none   bool
 }
 
 // judge returns where a subject stood when everything below next was applied. It
@@ -185,11 +201,18 @@ func (h *history) judge(who events.Subject, next int64) judgement {
 		}
 		j.state, j.lo = s.state, s.offset+1
 	}
+	if at, known := j.state.Version(); known {
+		j.lo, j.none = max(j.lo, at.Offset+1), at.Offset >= next
+	}
 	return j
 }
 
-// touched says whether a record of the subject stands at or behind an offset.
+// touched says whether a record of the subject stands at or behind an offset, or
+// an event that a snapshot knows.
 func (h *history) touched(who events.Subject, since int64) bool {
+	if at, known := h.fold.Person(who).State.Version(); known && at.Offset >= since {
+		return true
+	}
 	if steps := h.steps[who]; len(steps) > 0 {
 		return steps[len(steps)-1].offset >= since
 	}

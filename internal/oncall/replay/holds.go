@@ -55,6 +55,11 @@ func (b *Bench) planHolds(ctx context.Context, p *Plan, h *history, service stri
 		}
 		part.Unheld++
 	}
+	lost, err := b.lostStrays(ctx, service, h.elsewhere())
+	if err != nil {
+		return err
+	}
+	part.Unheld += p.addHolds(service, h.partition, lost)
 	return nil
 }
 

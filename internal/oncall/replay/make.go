@@ -11,7 +11,6 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // Wish is how a replay is to be done, beside what is replayed.
@@ -39,6 +38,10 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	if !s.Subject.IsZero() {
 		p.Who = s.Subject.String()
 	}
+	p.Sources = s.Sources
+	if s.Filter != nil {
+		p.Filter = s.Filter.String()
+	}
 	for _, t := range s.Types {
 		p.Types = append(p.Types, t.String())
 	}
@@ -47,10 +50,16 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 	}
 	b.start(ranges, ends)
 	defer b.progress().Done()
+	var strays []stray
 	for _, partition := range slices.Sorted(maps.Keys(ranges)) {
-		if err := b.plan(ctx, p, &s, partition, ranges[partition], ends[partition]); err != nil {
+		astray, err := b.plan(ctx, p, &s, partition, ranges[partition], ends[partition])
+		if err != nil {
 			return nil, err
 		}
+		strays = append(strays, astray...)
+	}
+	if err := b.planStrays(ctx, p, strays, ends); err != nil {
+		return nil, err
 	}
 	p.Hash, err = p.sum()
 	return p, err
@@ -83,26 +92,29 @@ func (b *Bench) start(ranges map[int32]stream.Range, ends map[int32]stream.Offse
 	b.progress().Start(total)
 }
 
-// plan adds one partition to the plan.
-func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32, r stream.Range, end stream.Offsets) error {
-	found, subjects, err := b.readRange(ctx, partition, r, s)
+// plan adds one partition to the plan, and returns what stands in it by mistake.
+func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32, r stream.Range, end stream.Offsets) ([]stray, error) {
+	found, whom, err := b.readRange(ctx, partition, r, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Ranges = append(p.Ranges, *found)
-	if len(subjects) == 0 {
-		return nil
+	if len(whom.subjects) == 0 {
+		return whom.strays, nil
 	}
-	if err := whole(partition, end); err != nil {
-		return err
-	}
+	return whom.strays, b.planPeople(ctx, p, partition, whom.subjects, end)
+}
+
+// planPeople compares the subjects of a partition in every service.
+func (b *Bench) planPeople(ctx context.Context, p *Plan, partition int32, subjects map[string]events.Subject, end stream.Offsets) error {
 	services := slices.Sorted(maps.Keys(b.Caches))
-	h, sights, err := b.open(ctx, partition, end.End, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
+	h, sights, err := b.open(ctx, partition, end, services, func(key []byte) bool { _, in := subjects[string(key)]; return in })
 	if err != nil {
 		return err
 	}
 	if h != nil {
 		defer h.close()
+		p.Ranges[len(p.Ranges)-1].began(h, end)
 	}
 	people := make([]events.Subject, 0, len(subjects))
 	for _, id := range slices.Sorted(maps.Keys(subjects)) {
@@ -120,15 +132,6 @@ func (b *Bench) plan(ctx context.Context, p *Plan, s *Selection, partition int32
 	return nil
 }
 
-// whole refuses a partition whose beginning is gone: nobody's whole history is in
-// it, and a fold of the rest is nobody's state.
-func whole(partition int32, o stream.Offsets) error {
-	if o.First > 0 {
-		return exit.Refuse("partition %d: the log begins at %d, so no history is whole; rebuild from the snapshots instead", partition, o.First)
-	}
-	return nil
-}
-
 // planService compares and counts for one service.
 func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service string, people []events.Subject, part *Part) error {
 	found, err := b.survey(ctx, h, service, people)
@@ -137,6 +140,10 @@ func (b *Bench) planService(ctx context.Context, p *Plan, h *history, service st
 	}
 	for i := range found {
 		f := &found[i]
+		if f.unknown {
+			part.Unjudged++
+			continue
+		}
 		if !f.differs {
 			part.Unchanged++
 			continue

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 )
 
 // planFormat is raised when a plan means something else than before.
@@ -24,6 +25,9 @@ type Plan struct {
 	Until *time.Time `json:"until,omitempty"`
 	Types []string   `json:"types,omitempty"`
 	Who   string     `json:"subject,omitempty"` // masked
+
+	Sources []string `json:"sources,omitempty"`
+	Filter  string   `json:"filter,omitempty"` // in CloudEvents SQL; it names nobody
 
 	OnlyDeny bool `json:"onlydeny"` // what would allow anything is left out
 	Act      bool `json:"act"`      // services act on what is repaired
@@ -49,6 +53,16 @@ type Range struct {
 	Newest    time.Time      `json:"newest,omitzero"`
 	Types     map[string]int `json:"types"`
 	Digest    string         `json:"digest"` // of all records of the range, to know it again
+
+	LogBegins int64 `json:"logbegins,omitempty"` // the log has lost what stood before
+	Snapshots int64 `json:"snapshots,omitempty"` // histories began with the snapshots, and the log from here on
+}
+
+// began notes what the histories of the range began with.
+func (r *Range) began(h *history, log stream.Offsets) {
+	if h.basis != nil {
+		r.LogBegins, r.Snapshots = log.First, h.basis.From
+	}
 }
 
 // Service is what a replay finds in one service's cache.
@@ -56,6 +70,8 @@ type Service struct {
 	Service string `json:"service"`
 	Buckets int32  `json:"buckets"`
 	Parts   []Part `json:"parts"`
+
+	Misplaced int `json:"misplaced,omitempty"` // subjects who lost the hold of an event that the range has in a wrong partition
 }
 
 // Part is the same in one partition. What the effects count are subjects.
@@ -66,8 +82,9 @@ type Part struct {
 	Unchanged int            `json:"unchanged"`
 	Effects   map[Effect]int `json:"effects"`
 	Kinds     map[Kind]int   `json:"kinds"`
-	LeftOut   int            `json:"leftout"` // of those that would allow something
-	Unheld    int            `json:"unheld"`  // subjects whose holds were lost
+	LeftOut   int            `json:"leftout"`            // of those that would allow something
+	Unheld    int            `json:"unheld"`             // subjects whose holds were lost
+	Unjudged  int            `json:"unjudged,omitempty"` // subjects of whom snapshots know an event that the service has not applied
 }
 
 // Mend is one state to be replaced.
@@ -109,8 +126,17 @@ func (s *Service) Unchanged() (n int) {
 
 // Unheld returns how many subjects lost a hold.
 func (s *Service) Unheld() (n int) {
+	n = s.Misplaced
 	for i := range s.Parts {
 		n += s.Parts[i].Unheld
+	}
+	return n
+}
+
+// Unjudged returns how many subjects nothing can be said of.
+func (s *Service) Unjudged() (n int) {
+	for i := range s.Parts {
+		n += s.Parts[i].Unjudged
 	}
 	return n
 }

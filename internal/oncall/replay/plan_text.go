@@ -23,12 +23,20 @@ func (p *Plan) Text(w io.Writer) {
 			}
 		}
 	})
+	for i := range p.Ranges {
+		if r := &p.Ranges[i]; r.LogBegins > 0 {
+			say("partition %d: the log begins at %d; judged by the snapshots and the log from %d on\n", r.Partition, r.LogBegins, r.Snapshots)
+		}
+	}
 	for i := range p.Services {
 		s := &p.Services[i]
 		say("%s: would deny %d, would allow %d, same answers %d, unchanged %d%s\n", s.Service,
 			p.Count(Deny, s.Service), p.Count(Allow, s.Service), p.Count(Same, s.Service), s.Unchanged(), s.kinds())
 		if n := s.Unheld(); n > 0 {
 			say("  would hold %d again: an event of theirs is parked, and the hold was lost\n", n)
+		}
+		if n := s.Unjudged(); n > 0 {
+			say("  %d are not judged: the snapshots know events of theirs that the service has not applied\n", n)
 		}
 		if unknown := s.Unknown(); len(unknown) > 0 {
 			say("  partitions %v are being built from the log and were not looked at\n", unknown)
@@ -54,6 +62,12 @@ func (p *Plan) chosen() string {
 	}
 	if len(p.Types) > 0 {
 		out = append(out, "of type "+strings.Join(p.Types, ", "))
+	}
+	if len(p.Sources) > 0 {
+		out = append(out, "from "+strings.Join(p.Sources, ", "))
+	}
+	if p.Filter != "" {
+		out = append(out, "where "+p.Filter)
 	}
 	if p.Who != "" {
 		out = append(out, "of "+p.Who)

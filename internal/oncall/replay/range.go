@@ -11,10 +11,17 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 )
 
-// readRange reads a range and returns what is in it, and whose selected records.
-func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, s *Selection) (*Range, map[string]events.Subject, error) {
+// chosen are whom the selected records of a range are about: subjects of its
+// partition, by id, and events that stand in it by mistake.
+type chosen struct {
+	subjects map[string]events.Subject
+	strays   []stray
+}
+
+// readRange reads a range and returns what is in it, and whom it is about.
+func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, s *Selection) (*Range, *chosen, error) {
 	out := &Range{Partition: partition, From: r.From, To: r.To, Types: map[string]int{}}
-	subjects := make(map[string]events.Subject)
+	whom := &chosen{subjects: make(map[string]events.Subject)}
 	sum, pace := sha256.New(), b.pace()
 	at := r.From
 	err := b.Log.Read(ctx, b.Topic, map[int32]stream.Range{partition: r}, func(batch *stream.Batch) error {
@@ -22,7 +29,7 @@ func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, 
 			record := &batch.Records[i]
 			digest(sum, record)
 			out.Records++
-			b.enter(out, subjects, s, partition, record)
+			b.enter(out, whom, s, partition, record)
 		}
 		b.progress().Add(partition, max(0, batch.Next-at))
 		at = max(at, batch.Next)
@@ -31,16 +38,20 @@ func (b *Bench) readRange(ctx context.Context, partition int32, r stream.Range, 
 		}
 		return wait(ctx, pace, len(batch.Records))
 	})
-	out.Subjects, out.Digest = len(subjects), hex.EncodeToString(sum.Sum(nil))
-	return out, subjects, err
+	out.Subjects, out.Digest = len(whom.subjects), hex.EncodeToString(sum.Sum(nil))
+	return out, whom, err
 }
 
 // enter counts a record, and notes its subject, if it is selected.
-func (b *Bench) enter(out *Range, subjects map[string]events.Subject, s *Selection, partition int32, r *stream.Record) {
+func (b *Bench) enter(out *Range, whom *chosen, s *Selection, partition int32, r *stream.Record) {
 	who, fault := events.ParseSubject(string(r.Key))
 	var e events.Event
 	decoded := b.Decoder.Decode(r, &e) == nil
-	if decoded && !s.wants(who, &e) || !decoded && !s.wants(who, nil) {
+	read := &e
+	if !decoded {
+		read = nil
+	}
+	if !s.wants(r, who, read) {
 		return
 	}
 	out.Selected++
@@ -58,7 +69,10 @@ func (b *Bench) enter(out *Range, subjects map[string]events.Subject, s *Selecti
 		out.Strange++
 	}
 	if fault == nil && events.PartitionOf(r.Key, b.Partitions) == partition {
-		subjects[who.Reveal()] = who
+		whom.subjects[who.Reveal()] = who
+	}
+	if stray, is := b.strayOf(r, who, read, e.Type); is {
+		whom.strays = append(whom.strays, stray)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
@@ -467,6 +468,11 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 			s.damage(name, p, "")
 		}
 	}
+	filter := func(text string) *cesql.Filter {
+		f, err := replay.ParseFilter(text)
+		require.NoError(t, err)
+		return f
+	}
 	everything := len(s.plan(replay.Selection{}, replay.Wish{}).Mends)
 	require.Equal(t, 2*len(s.people), everything)
 	for name, c := range map[string]struct {
@@ -476,6 +482,10 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		"a subject":   {replay.Selection{Subject: who}, 2},
 		"offsets":     {replay.Selection{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1}, 2},
 		"a type":      {replay.Selection{Types: []events.Type{events.Blocked}, Since: began}, 2},
+		"a source":    {replay.Selection{Sources: []string{"/told"}, Types: []events.Type{events.Blocked}}, 2},
+		"no source":   {replay.Selection{Sources: []string{"/tolds"}}, 0},
+		"a filter":    {replay.Selection{Filter: filter("type = '" + events.Blocked.String() + "' AND source LIKE '/to%'")}, 2},
+		"no such one": {replay.Selection{Filter: filter("source = '/nobody'")}, 0},
 		"a future":    {replay.Selection{Since: time.Now().Add(time.Hour)}, 0},
 		"a past":      {replay.Selection{Until: began.Add(-24 * time.Hour)}, 0},
 		"a partition": {replay.Selection{Partitions: []int32{0, 1, 2, 3}}, everything},
@@ -498,6 +508,25 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		require.ErrorContains(t, err, text)
 		require.Equal(t, exit.Usage, exit.Code(err))
 	}
+}
+
+// The plan says whom it chose, and names nobody.
+func TestPlanNamesItsFilterAndNobody(t *testing.T) {
+	s := newScene(t, 20, 100)
+	f, err := replay.ParseFilter(`type LIKE '%subject%' OR source = "subject's \"app\""`)
+	require.NoError(t, err)
+	p := s.plan(replay.Selection{Filter: f, Sources: []string{"/app"}}, replay.Wish{})
+	require.Equal(t, f.String(), p.Filter)
+	require.Equal(t, []string{"/app"}, p.Sources)
+	var text strings.Builder
+	p.Text(&text)
+	require.Contains(t, text.String(), ", from /app, where type LIKE '%subject%'")
+	for _, named := range []string{"subject = 's-1'", "EXISTS partitionkey", "LEFT(Subject, 1) = 's'"} {
+		_, err := replay.ParseFilter(named)
+		require.ErrorContains(t, err, "names nobody", named)
+	}
+	_, err = replay.ParseFilter("source =")
+	require.Error(t, err)
 }
 
 func TestLostHoldsAreLaidAgainAndReleasedOnesAreNot(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
@@ -20,6 +21,8 @@ type Selection struct {
 	From, To     int64 // offsets, of one partition; To is excluded, 0 is the end
 	Subject      events.Subject
 	Types        []events.Type
+	Sources      []string // CloudEvents sources
+	Filter       *cesql.Filter
 }
 
 // ranges works out what the selection is in each partition, within what the log
@@ -105,13 +108,4 @@ func (b *Bench) ofTimes(ctx context.Context, s *Selection, ends map[int32]stream
 		}
 	}
 	return from, to, nil
-}
-
-// wants says whether a record of the range is selected; e is nil where it cannot
-// be read.
-func (s *Selection) wants(who events.Subject, e *events.Event) bool {
-	if !s.Subject.IsZero() && who != s.Subject {
-		return false
-	}
-	return len(s.Types) == 0 || e != nil && slices.Contains(s.Types, e.Type)
 }

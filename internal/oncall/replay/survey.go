@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
@@ -19,6 +20,7 @@ type finding struct {
 	right  judgement
 	difference
 	differs bool
+	unknown bool // the history cannot tell what is right at that position
 }
 
 const (
@@ -72,6 +74,9 @@ func (b *Bench) compareAll(ctx context.Context, h *history, service string, subj
 	for i := range out {
 		f := &out[i]
 		f.right = h.judge(f.who, f.next)
+		if f.unknown = f.right.none; f.unknown {
+			continue
+		}
 		f.difference, f.differs = b.compare(c, h.partition, f.stored, f.right.state)
 	}
 	return out, nil
@@ -95,7 +100,8 @@ func (b *Bench) look(ctx context.Context, h *history, service string, subjects [
 	return sight, nil
 }
 
-// settle looks again at what is newer than the position that it was read at.
+// settle looks again at what is newer than the position that it was read at, and at
+// whom the snapshots know more of than the service.
 func (b *Bench) settle(ctx context.Context, h *history, service string, found []finding) ([]finding, error) {
 	for try := range settleTries {
 		if err := h.drain(); err != nil {
@@ -104,7 +110,8 @@ func (b *Bench) settle(ctx context.Context, h *history, service string, found []
 		var again []events.Subject
 		at := make(map[events.Subject]int)
 		for i := range found {
-			if f := &found[i]; f.differs && f.kind == Newer && b.ahead(service, h, f, try < settleHeard) {
+			f := &found[i]
+			if f.unknown || f.differs && f.kind == Newer && b.ahead(service, h, f, try < settleHeard) {
 				again, at[f.who] = append(again, f.who), i
 			}
 		}
@@ -140,7 +147,7 @@ func (b *Bench) ahead(service string, h *history, f *finding, may bool) bool {
 
 // open begins the history of a partition that all services can be compared with:
 // its base is the lowest position of those that have one.
-func (b *Bench) open(ctx context.Context, partition int32, end int64, services []string, wanted func([]byte) bool) (*history, map[string]cache.Sight, error) {
+func (b *Bench) open(ctx context.Context, partition int32, log stream.Offsets, services []string, wanted func([]byte) bool) (*history, map[string]cache.Sight, error) {
 	base, sights := int64(-1), make(map[string]cache.Sight, len(services))
 	for _, service := range services {
 		sight, err := b.Caches[service].Look(ctx, partition, nil)
@@ -151,7 +158,7 @@ func (b *Bench) open(ctx context.Context, partition int32, end int64, services [
 		if !sight.Known {
 			continue
 		}
-		if err := b.reaches(ctx, partition, service, sight.Next, end); err != nil {
+		if err := b.reaches(ctx, partition, service, sight.Next, log.End); err != nil {
 			return nil, nil, err
 		}
 		if base < 0 || sight.Next < base {
@@ -161,7 +168,7 @@ func (b *Bench) open(ctx context.Context, partition int32, end int64, services [
 	if base < 0 {
 		return nil, sights, nil
 	}
-	h, err := b.newHistory(ctx, partition, 0, base, wanted)
+	h, err := b.newHistory(ctx, partition, log, base, wanted)
 	if err != nil {
 		return nil, nil, fmt.Errorf("partition %d: %w", partition, err)
 	}

@@ -146,6 +146,8 @@ const (
 func (w *Work) judge(part *workPart, f *finding) standing {
 	m := part.mends[f.who]
 	switch {
+	case f.unknown: // the snapshots know an event that the service has not applied
+		return movedOn
 	case !f.differs:
 		return settled
 	case fingerprint(w.plan.Salt, []byte(f.stored)) == m.Stored && fingerprint(w.plan.Salt, f.right.state.Bytes()) == m.Right:

@@ -73,9 +73,11 @@ func (p *pass) compareHold(service int, at cache.Spot, who events.Subject, h cac
 	}
 }
 
-// ours says whether the fold has read what stands at a position.
+// ours says whether the fold knows what stands at a position: it has read it, or
+// began with the holds of everything before.
 func (p *pass) ours(at events.Position) bool {
-	return at.Generation == p.layout().Generation && at.Partition == p.result.Partition && p.first <= at.Offset && at.Offset < p.fold.Next
+	return at.Generation == p.layout().Generation && at.Partition == p.result.Partition &&
+		(p.first <= at.Offset || p.result.Source == FromSnapshots) && at.Offset < p.fold.Next
 }
 
 // eachHold calls each with the holds of the share.
@@ -106,6 +108,11 @@ func (p *pass) keepStrays() {
 	for h, held := range p.fold.Strays {
 		p.strays = append(p.strays, stray{h, *held, p.result.Partition})
 	}
+	for _, h := range p.fold.Elsewhere {
+		if h.At.Generation == p.layout().Generation && h.At.Partition < p.layout().Partitions {
+			p.strays = append(p.strays, stray{h, fold.Held{From: h.At.Offset, Released: -1}, h.At.Partition})
+		}
+	}
 }
 
 // compareStrays compares what holds people across partitions, now that all were
@@ -122,7 +129,12 @@ func (v *verifier) compareStrays(ctx context.Context) error {
 		}
 	}
 	for i, c := range v.caches {
+		told := make(map[fold.Hold]bool, len(v.strays)) // snapshots may tell of one that the log has, too
 		for _, s := range v.strays {
+			if told[s.hold] {
+				continue
+			}
+			told[s.hold] = true
 			spots, err := c.Spots(ctx, s.from)
 			if err != nil {
 				return err

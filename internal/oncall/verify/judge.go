@@ -31,14 +31,14 @@ const (
 	equal    verdict = ""
 	behind   verdict = "behind"   // the service has not come that far
 	moving   verdict = "moving"   // the service has come further than the fold
-	unjudged verdict = "unjudged" // the log no longer has all that decides
+	unjudged verdict = "unjudged" // neither log nor snapshots have all that decides
 )
 
 // bounds are the positions at which a state is judged.
 type bounds struct {
 	spot   cache.Spot // of the service, read before the state was
 	folded int64      // the fold has everything below
-	whole  bool       // the log has everything from the first event on
+	whole  bool       // the fold knows everything from the first event on
 }
 
 // judge compares what is stored of a person with the log. Every state of an event

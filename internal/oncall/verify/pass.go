@@ -9,6 +9,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/fold"
 )
 
@@ -27,7 +28,7 @@ type pass struct {
 	limit  int
 
 	fold    *fold.Fold
-	first   int64 // where the fold began
+	first   int64 // where the fold began to read the log
 	offsets stream.Offsets
 	spots   []cache.Spot     // of each service, as last read
 	open    [][]*fold.Person // of each service: who is to be looked at again
@@ -41,9 +42,7 @@ func (p *pass) run(ctx context.Context, share fold.Share) error {
 	if err := p.look(ctx); err != nil {
 		return err
 	}
-	p.first = p.offsets.First
-	p.fold = fold.New(fold.Config{Rules: p.rules, Layout: p.layout(), Only: p.Subject, Limit: p.limit}, p.result.Partition, share, p.first)
-	if err := p.sumUp(ctx); err != nil {
+	if err := p.begin(ctx, share); err != nil {
 		return err
 	}
 	if err := p.follow(ctx); err != nil {
@@ -63,6 +62,27 @@ func (p *pass) run(ctx context.Context, share fold.Share) error {
 	}
 	p.result.take(p)
 	return nil
+}
+
+// begin begins the fold: at the beginning of the log, or with the snapshots where
+// the partition was found to be judged by these.
+func (p *pass) begin(ctx context.Context, share fold.Share) error {
+	p.first = p.offsets.First
+	p.fold = fold.New(fold.Config{Rules: p.rules, Layout: p.layout(), Only: p.Subject, Limit: p.limit}, p.result.Partition, share, p.first)
+	if p.result.Source != FromSnapshots {
+		return p.sumUp(ctx)
+	}
+	state, err := p.cluster.Reader(p.cluster.Topics.State)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	read, why, err := basis.Seed(ctx, state, p.fold, p.layout().Generation, p.reader.Offsets, nil)
+	if err == nil && why != "" {
+		err = fmt.Errorf("the snapshots were of use a moment ago: %s", why)
+	}
+	p.first = read.From
+	return err
 }
 
 // look reads where the services stand, and then where the log ends: no service can
@@ -157,7 +177,7 @@ func (p *pass) scan(ctx context.Context, service int) error {
 }
 
 func (p *pass) bounds(service int) bounds {
-	return bounds{spot: p.spots[service], folded: p.fold.Next, whole: p.first == 0}
+	return bounds{spot: p.spots[service], folded: p.fold.Next, whole: p.result.whole()}
 }
 
 // settle follows the services and looks again at whoever did not look right, until

@@ -23,11 +23,19 @@ type Report struct {
 	Found       []Difference   `json:"found,omitempty"` // where the caller keeps them
 }
 
+// What a partition is judged by.
+const (
+	FromLog       = "log"       // as much of it as there is
+	FromSnapshots = "snapshots" // and the log behind them
+)
+
 // Partition is what was found in one.
 type Partition struct {
 	Partition int32      `json:"partition"`
-	From      int64      `json:"from"` // the log was folded from here
-	To        int64      `json:"to"`   // to here, exclusive
+	Source    string     `json:"source"`
+	Why       string     `json:"why,omitempty"` // the log has lost its beginning, and snapshots could not stand in
+	From      int64      `json:"from"`          // the log was folded from here
+	To        int64      `json:"to"`            // to here, exclusive
 	Subjects  int64      `json:"subjects"`
 	Passes    int        `json:"passes"` // how often it was read
 	Services  []*Service `json:"services"`
@@ -36,6 +44,9 @@ type Partition struct {
 	marks  []mark
 	read   int64 // the log was read up to here, by any pass
 }
+
+// whole says whether everything is known that decides.
+func (p *Partition) whole() bool { return p.Source == FromSnapshots || p.From == 0 }
 
 // Service is what was found of one service in one partition.
 type Service struct {
@@ -47,7 +58,7 @@ type Service struct {
 	Differences int64  `json:"differences"`
 	Behind      int64  `json:"behind,omitempty"`    // subjects with events that it has not applied
 	Moving      int64  `json:"moving,omitempty"`    // subjects that changed each time they were looked at
-	Unjudged    int64  `json:"unjudged,omitempty"`  // subjects of whom the log no longer has all
+	Unjudged    int64  `json:"unjudged,omitempty"`  // subjects of whom neither log nor snapshots have all
 	Dismissed   int64  `json:"dismissed,omitempty"` // parked events that on-call let go
 }
 
@@ -141,7 +152,7 @@ func (v *verifier) conclude(p *Partition, last *pass) {
 		}
 		m := p.marks[i]
 		s.Next, s.Log, s.Keeps = m.at, hex(m.log), hex(m.keeps)
-		if m.log != m.keeps && s.Differences == 0 && p.From == 0 {
+		if m.log != m.keeps && s.Differences == 0 && p.whole() {
 			whole(NotKept, s.Log, s.Keeps)
 		}
 	}

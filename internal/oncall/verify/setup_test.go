@@ -8,13 +8,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/synthetic"
@@ -47,6 +50,7 @@ func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 	o.topics = testservice.NewTopics(t, o.kafka, partitions)
 	topics := daemon.Defaults().Topics
 	topics.Events, topics.Parked, topics.Receipts, topics.Policies = o.topics.Events, o.topics.Parked, o.topics.Receipts, o.topics.Policies
+	topics.State = o.kafka.Topic(t, testenv.TopicSpec{Name: "state", Partitions: partitions, Config: testenv.CompactedConfig()})
 	var err error
 	o.Cluster, err = cluster.New(cluster.Config{
 		Kafka: stream.Config{Brokers: []string{o.kafka.Addr()}}, Topics: topics,
@@ -67,6 +71,38 @@ func newTown(t testing.TB, partitions, subjects int, services ...string) *town {
 		require.NoError(t, o.Close())
 	})
 	return o
+}
+
+// snapshots starts who writes snapshots, and waits until they are all there.
+func (o *town) snapshots(t testing.TB) {
+	fencer, err := stream.NewFencer(stream.ProducerConfig{Config: o.Kafka})
+	require.NoError(t, err)
+	t.Cleanup(fencer.Close)
+	action, err := snapshots.New(snapshots.Config{Topic: o.Topics.State, Generation: 1, Redis: o.client, Fencer: fencer})
+	require.NoError(t, err)
+	o.running[snapshots.Name] = testservice.Start(t, testservice.Config{
+		Service: snapshots.Service(action), Kafka: o.kafka.Addr(), Redis: o.client, Topics: o.topics, Buckets: o.buckets,
+	})
+	o.settle(t)
+	require.Eventually(t, func() bool {
+		ready := true
+		for p, m := range o.running[snapshots.Name].Marks() {
+			r, err := o.Reader(o.Topics.State)
+			require.NoError(t, err)
+			b, why, err := basis.Read(t.Context(), r, int32(p), 1, func(events.Subject, events.State) error { return nil })
+			r.Close()
+			require.NoError(t, err)
+			ready = ready && why == "" && b.From == m.Next
+		}
+		return ready
+	}, time.Minute, 50*time.Millisecond)
+}
+
+// forget takes the log's beginning away, as retention does.
+func (o *town) forget(t testing.TB, partition int32, before int64) {
+	at := kadm.Offsets{o.Topics.Events: {partition: kadm.Offset{Topic: o.Topics.Events, Partition: partition, At: before}}}
+	_, err := o.kafka.Admin(t).DeleteRecords(t.Context(), at)
+	require.NoError(t, err)
 }
 
 func (o *town) start(t testing.TB, name string) {

@@ -26,6 +26,11 @@ func (r *Report) Text(w io.Writer) {
 			}
 		}
 	})
+	for _, p := range r.Partitions {
+		if p.Why != "" {
+			fmt.Fprintf(w, "partition %d: the log begins at %d, and snapshots cannot stand in: %s\n", p.Partition, p.From, p.Why)
+		}
+	}
 	fmt.Fprintf(w, "%d events in %.1f s, %.0f a second", r.Events, r.Seconds, r.Rate)
 	if r.RawRate > 0 {
 		fmt.Fprintf(w, "; reading alone: %.0f a second", r.RawRate)
@@ -48,8 +53,12 @@ func (s *Service) row(p *Partition) []string {
 	default:
 		digest = s.Keeps + ", not " + s.Log
 	}
+	log := fmt.Sprintf("%d to %d", p.From, p.To)
+	if p.Source == FromSnapshots {
+		log = "snapshots, " + log
+	}
 	return []string{
-		fmt.Sprint(p.Partition), s.Service, fmt.Sprintf("%d to %d", p.From, p.To), next, fmt.Sprint(p.Subjects), digest,
+		fmt.Sprint(p.Partition), s.Service, log, next, fmt.Sprint(p.Subjects), digest,
 		fmt.Sprint(s.Differences), cmp.Or(s.notJudged(), "-"),
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/fold"
@@ -54,6 +55,7 @@ type verifier struct {
 	cluster *cluster.Cluster
 	rules   *events.Rules
 	caches  []*cache.Inspector // one for each service, all of one layout
+	others  []*cache.Inspector // services of the same layout that are not compared: they may witness
 
 	mu      sync.Mutex // of what follows, and of Found
 	report  *Report
@@ -124,7 +126,16 @@ func (v *verifier) open(ctx context.Context) error {
 		}
 		v.caches = append(v.caches, cache.NewInspector(client, l))
 	}
-	return nil
+	all, err := v.cluster.Services(ctx)
+	for _, l := range all {
+		named := slices.Contains(layouts, l)
+		if alike := l; !named {
+			if alike.Service = layouts[0].Service; alike == layouts[0] {
+				v.others = append(v.others, cache.NewInspector(client, l))
+			}
+		}
+	}
+	return err
 }
 
 func (v *verifier) layout() cache.Layout { return v.caches[0].Layout() }
@@ -192,7 +203,10 @@ func (v *verifier) all(ctx context.Context, total map[int32]int64) error {
 
 // partition compares one partition, a share at a time.
 func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int32, limit int) error {
-	result := &Partition{Partition: id, caches: v.caches}
+	result := &Partition{Partition: id, caches: v.caches, Source: FromLog}
+	if err := v.choose(ctx, reader, result, limit); err != nil {
+		return err
+	}
 	var last *pass
 	for share, more := fold.Whole(v.layout()), true; more; {
 		p := &pass{verifier: v, reader: reader, result: result, limit: limit}
@@ -213,6 +227,35 @@ func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int3
 	defer v.mu.Unlock()
 	v.read[id] = result
 	v.report.add(result)
+	return nil
+}
+
+// choose decides what a partition is judged by: the log, unless it has lost its
+// beginning and snapshots can stand in.
+func (v *verifier) choose(ctx context.Context, reader *stream.Reader, result *Partition, limit int) error {
+	offsets, err := reader.Offsets(ctx, result.Partition)
+	if err != nil {
+		return err
+	}
+	if result.From = offsets[result.Partition].First; result.From == 0 {
+		return nil
+	}
+	from := &basis.Sources{
+		State: func() (*stream.Reader, error) { return v.cluster.Reader(v.cluster.Topics.State) },
+		Log:   func() (*stream.Reader, error) { return v.cluster.Reader(v.cluster.Topics.Events) },
+		Rules: v.rules, Layout: v.layout(), Limit: limit,
+	}
+	for _, c := range slices.Concat(v.caches, v.others) {
+		from.Services = append(from.Services, c)
+	}
+	var marks []basis.Mark
+	if marks, result.Why, err = basis.Witness(ctx, from, result.Partition); err != nil || result.Why != "" {
+		return err
+	}
+	result.Source = FromSnapshots
+	for _, m := range marks[:len(v.caches)] {
+		result.marks = append(result.marks, mark{at: m.At, known: m.Known, log: m.Is, keeps: m.Keeps})
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,11 +9,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/events/stream"
 )
 
@@ -26,6 +27,13 @@ func rubbish(who string) stream.Message {
 		panic(err)
 	}
 	m.Value = []byte("no JSON")
+	return m
+}
+
+// misplaced is a withdrawal in another partition than its subject's: it holds, too.
+func misplaced(who string, partitions int32) stream.Message {
+	m := rubbish(who)
+	m.Value, m.Partition = []byte("{}"), (events.PartitionOf(who, partitions)+1)%partitions
 	return m
 }
 
@@ -239,14 +247,12 @@ func TestWhatTheLogNoLongerHasIsNotJudged(t *testing.T) {
 	o := newTown(t, 1, 50, "marketing")
 	o.live(t, 1000)
 	o.settle(t)
-	offsets := make(kadm.Offsets)
-	offsets.Add(kadm.Offset{Topic: o.Topics.Events, Partition: 0, At: 500})
-	_, err := o.kafka.Admin(t).DeleteRecords(t.Context(), offsets)
-	require.NoError(t, err)
+	o.forget(t, 0, 500)
 	r, found := o.verify(t, Config{})
 	require.Empty(t, found)
 	require.Positive(t, r.Partitions[0].Services[0].Unjudged)
 	require.EqualValues(t, 500, r.Partitions[0].From)
+	require.Equal(t, "the state topic has no checkpoint", r.Partitions[0].Why)
 	for _, s := range o.states(t, "marketing") {
 		if withVersion(s.state) >= 900 {
 			require.NoError(t, o.client.HDel(t.Context(), s.key, s.field).Err())
@@ -269,12 +275,7 @@ func TestHoldsOfEventsInWrongPartitionsAreCompared(t *testing.T) {
 	o := newTown(t, 4, 10, "marketing")
 	o.live(t, 20)
 	s, _ := events.ParseSubject("misplaced")
-	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
-		ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte("{}"),
-	})
-	require.NoError(t, err)
-	m.Partition = (events.PartitionOf("misplaced", 4) + 1) % 4
-	o.live(t, 0, m)
+	o.live(t, 0, misplaced("misplaced", 4))
 	o.settle(t)
 	_, found := o.verify(t, Config{})
 	require.Empty(t, found)
@@ -283,4 +284,98 @@ func TestHoldsOfEventsInWrongPartitionsAreCompared(t *testing.T) {
 	_, found = o.verify(t, Config{})
 	require.Len(t, found, 1)
 	require.Equal(t, Unheld, found[0].Kind)
+}
+
+// Snapshots say of people whose first events are no longer in the log what these
+// came to, and who is held by what.
+func TestWhatTheLogNoLongerHasIsJudgedBySnapshots(t *testing.T) {
+	o := newTown(t, 2, 200, "marketing", "targeting")
+	o.live(t, 2000, rubbish("held-1"), misplaced("held-2", 2))
+	o.snapshots(t)
+	o.live(t, 100)
+	o.settle(t)
+	for p := range int32(2) {
+		o.forget(t, p, 700)
+	}
+	r, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	for _, p := range r.Partitions {
+		require.Equal(t, FromSnapshots, p.Source, p.Why)
+		require.GreaterOrEqual(t, p.From, int64(700))
+		for _, s := range p.Services {
+			require.Zero(t, s.Unjudged+s.Behind+s.Moving)
+			require.Equal(t, s.Log, s.Keeps)
+			require.NotEmpty(t, s.Log)
+		}
+	}
+	l, ctx := o.inspector(t, "marketing").Layout(), t.Context()
+	var old []stored
+	for _, s := range o.states(t, "marketing") {
+		if withVersion(s.state) < 700 {
+			old = append(old, s)
+		}
+	}
+	require.Greater(t, len(old), 2, "people of whom the log has nothing")
+	require.NoError(t, o.client.HDel(ctx, old[0].key, old[0].field).Err())
+	require.NoError(t, o.client.HSet(ctx, old[1].key, old[1].field, withVersionOf(old[2].state, old[1].state)).Err())
+	for _, who := range []string{"held-1", "held-2"} {
+		s, _ := events.ParseSubject(who)
+		require.NoError(t, o.client.HDel(ctx, l.Prefix(l.PartitionOf(s))+"held", who).Err())
+	}
+	victim, _ := events.ParseSubject("victim")
+	require.NoError(t, o.client.HSet(ctx, l.Prefix(l.PartitionOf(victim))+"held", "victim", fmt.Sprintf("1/%d@3", l.PartitionOf(victim))).Err())
+	r, found = o.verify(t, Config{})
+	require.Equal(t, map[Kind]int64{Missing: 1, Altered: 1, Unheld: 2, HeldByNone: 1}, r.Kinds, "%v", found)
+	who, _ := events.ParseSubject(old[0].field)
+	_, found = o.verify(t, Config{Subject: who})
+	require.Len(t, found, 1)
+	require.Equal(t, Missing, found[0].Kind)
+}
+
+func TestSnapshotsJudgeBesideLiveTraffic(t *testing.T) {
+	o := newTown(t, 1, 50, "marketing")
+	o.live(t, 1000)
+	o.snapshots(t)
+	o.forget(t, 0, 500)
+	var done atomic.Bool
+	var g errgroup.Group
+	g.Go(func() error {
+		for n := 0; n < 500 && !done.Load(); n++ {
+			o.live(t, 20)
+		}
+		return nil
+	})
+	for range 4 {
+		r, found := o.verify(t, Config{})
+		require.Empty(t, found)
+		require.Equal(t, FromSnapshots, r.Partitions[0].Source, r.Partitions[0].Why)
+		require.Zero(t, r.Partitions[0].Services[0].Unjudged)
+	}
+	done.Store(true)
+	require.NoError(t, g.Wait())
+}
+
+// Snapshots are a copy: where no service ever had what they give, they judge nobody.
+func TestSnapshotsWithoutAWitnessJudgeNobody(t *testing.T) {
+	o := newTown(t, 1, 50, "marketing")
+	o.live(t, 1000)
+	o.snapshots(t)
+	o.forget(t, 0, 500)
+	all := o.states(t, "marketing")
+	who, _ := events.ParseSubject(all[0].field)
+	later, err := events.ParseState([]byte(withVersionOf(all[1].state, all[0].state)))
+	require.NoError(t, err)
+	m := snapshot.Message(who, later)
+	m.Topic, m.Partition = o.Topics.State, 0
+	_, err = o.producer.Publish(t.Context(), m)
+	require.NoError(t, err)
+	r, found := o.verify(t, Config{})
+	require.Empty(t, found)
+	require.Equal(t, FromLog, r.Partitions[0].Source)
+	require.Contains(t, r.Partitions[0].Why, "no service bears the snapshots out: at 1000 they give")
+	require.Positive(t, r.Partitions[0].Services[0].Unjudged)
+
+	r, err = Run(t.Context(), o.Cluster, Config{States: 20})
+	require.NoError(t, err)
+	require.Contains(t, r.Partitions[0].Why, "more subjects than 20")
 }
