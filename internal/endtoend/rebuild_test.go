@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
@@ -220,7 +219,7 @@ func TestRebuildHealsADamagedCacheUnderLiveTraffic(t *testing.T) {
 				require.Equal(t, map[bool]string{false: rebuild.FromSnapshots, true: rebuild.FromLog}[fromLog], p.Source, p.Why)
 				require.NotEmpty(t, p.Verified)
 			}
-			require.ErrorContains(t, plan.Refuse(false, "a", ""), "--permit-grants")
+			require.ErrorContains(t, plan.Refuse(rebuild.Permit{}), "--permit-grants")
 			require.NoError(t, r.Swap(t.Context()))
 			require.NoError(t, r.Close(t.Context()))
 			w.published += load.stop()
@@ -237,7 +236,7 @@ func TestRebuildOfAHealthyCacheChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	plan := r.Plan()
 	require.Zero(t, plan.WouldAllow+plan.WouldDeny+plan.Otherwise)
-	require.NoError(t, plan.Refuse(false, "a", ""))
+	require.NoError(t, plan.Refuse(rebuild.Permit{}))
 	require.NoError(t, r.Swap(t.Context()))
 	require.NoError(t, r.Close(t.Context()))
 	w.published += load.stop()
@@ -319,25 +318,6 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 	w.healthy("after the swap")
 }
 
-// Retention took the log's beginning: a permission that is left may have lost the
-// withdrawal before it.
-func TestRebuildFromALogThatLostItsBeginningNeedsSnapshotsOrAnOrder(t *testing.T) {
-	w := newWard(t, false)
-	at := make(kadm.Offsets)
-	for p := range int32(rebuildPartitions) {
-		at.Add(kadm.Offset{Topic: w.topics.Events, Partition: p, At: 10})
-	}
-	_, err := w.broker.Admin(t).DeleteRecords(t.Context(), at)
-	require.NoError(t, err)
-	_, err = rebuild.Prepare(t.Context(), w.config(false))
-	require.Equal(t, exit.Refused, exit.Code(err))
-	require.ErrorContains(t, err, "the log begins at 10, and snapshots cannot stand in (the state topic has no checkpoint)")
-	r, err := rebuild.Prepare(t.Context(), w.config(true))
-	require.NoError(t, err)
-	require.Positive(t, r.Plan().Changes(), "what stood before is gone, and it says so")
-	require.NoError(t, r.Close(t.Context()))
-}
-
 // Somebody's rebuild was killed: what it staged is there, and is nobody's.
 func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
 	w := newWard(t, true)
@@ -360,8 +340,23 @@ func TestRebuildRefusesWhatNobodyHas(t *testing.T) {
 	w := newWard(t, true)
 	_, err := rebuild.Prepare(t.Context(), w.config(false), 9)
 	require.Equal(t, exit.Usage, exit.Code(err))
+	permit := rebuild.Permit{Grants: true, ExpectAllow: 3, Operator: "a", Second: "b"}
 	plan := &rebuild.Plan{WouldAllow: 3}
-	require.Equal(t, exit.Refused, exit.Code(plan.Refuse(true, "a", "")))
-	require.Equal(t, exit.Refused, exit.Code(plan.Refuse(true, "a", "a")))
-	require.NoError(t, plan.Refuse(true, "a", "b"))
+	require.NoError(t, plan.Refuse(permit))
+	for want, wrong := range map[string]func(*rebuild.Permit){
+		"--permit-grants":   func(p *rebuild.Permit) { p.Grants = false },
+		"--expect-allow":    func(p *rebuild.Permit) { p.ExpectAllow = 2 },
+		"--second-operator": func(p *rebuild.Permit) { p.Second = "" },
+		"another person":    func(p *rebuild.Permit) { p.Second = "A " },
+	} {
+		p := permit
+		wrong(&p)
+		require.Equal(t, exit.Refused, exit.Code(plan.Refuse(p)))
+		require.ErrorContains(t, plan.Refuse(p), want)
+	}
+	plan = &rebuild.Plan{Partitions: []*rebuild.Part{{Unverified: "nobody said so"}}}
+	require.ErrorContains(t, plan.Refuse(permit), "--unverified")
+	require.ErrorContains(t, plan.Refuse(rebuild.Permit{Unverified: true}), "--second-operator")
+	permit.Unverified = true
+	require.NoError(t, plan.Refuse(permit))
 }

@@ -33,9 +33,6 @@ const (
 	// look is how often it is looked where partitions stand: an event takes a
 	// millisecond from the log into the cache.
 	look = 2 * time.Millisecond
-	// verifyFor is how long a cache is waited for that stood at a position where the
-	// staged one stood too: between two events all do.
-	verifyFor = 15 * time.Second
 	// tries and pause are for a Redis that does not answer for a moment: a failover
 	// takes seconds.
 	tries = 20
@@ -47,17 +44,19 @@ const (
 // Config is what a rebuild is made of. All but FromLog, Witnesses, Progress and
 // Logger are required.
 type Config struct {
-	Staging   *cache.Staging
-	Live      *cache.Inspector
-	Witnesses []*cache.Inspector // caches of other services, whose digests the rebuilt one is compared with
-	Kafka     stream.Config
-	Events    string // topic of the decisions
-	State     string // topic of the snapshots
-	Rules     *events.Rules
-	FromLog   bool          // whatever snapshots there are
-	Patience  time.Duration // how long a partition may take to find its moment; a minute when zero
-	Progress  progress.Progress
-	Logger    *slog.Logger
+	Staging    *cache.Staging
+	Live       *cache.Inspector
+	Witnesses  []*cache.Inspector // caches of other services, whose digests the rebuilt one is compared with
+	Kafka      stream.Config
+	Events     string // topic of the decisions
+	State      string // topic of the snapshots
+	Rules      *events.Rules
+	FromLog    bool          // whatever snapshots there are
+	Remains    bool          // also from a log that has lost its beginning: what only stood there is lost
+	Unverified bool          // swap also what no other cache bears out, or one contradicts
+	Patience   time.Duration // how long a partition may take to find its moment; a minute when zero
+	Progress   progress.Progress
+	Logger     *slog.Logger
 }
 
 // Rebuild is a cache that is staged. Close it, whatever became of it.
