@@ -21,7 +21,8 @@ type Report struct {
 	Unjudged    int64          `json:"unjudged"` // states of subjects of whom neither log nor snapshots have all
 	Kinds       map[Kind]int64 `json:"kinds"`
 	Partitions  []*Partition   `json:"partitions"`
-	Found       []Difference   `json:"found,omitempty"` // where the caller keeps them
+	Missing     []string       `json:"missing,omitempty"` // services that have to be there, and have no cache
+	Found       []Difference   `json:"found,omitempty"`   // where the caller keeps them
 }
 
 // What a partition is judged by.

@@ -13,6 +13,7 @@ import (
 
 // Text implements [output.Result]: a line for each service and partition, and the sum.
 func (r *Report) Text(w io.Writer) {
+	defer output.Missing(w, r.Missing)
 	for _, d := range r.Found {
 		d.Text(w)
 	}
