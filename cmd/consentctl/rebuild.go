@@ -40,7 +40,7 @@ func newRebuild(p *program) *cobra.Command {
 			return nil, err
 		}
 		cfg.FromLog, cfg.Remains, cfg.Unverified = fromLog, fromRemains, permit.Unverified
-		cfg.Progress = s.progress("rebuild", "subjects")
+		cfg.Progress = s.progress("rebuild", "events")
 		r, err := rebuild.Prepare(ctx, cfg, partitions...)
 		if err != nil {
 			return nil, err

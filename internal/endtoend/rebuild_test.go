@@ -3,6 +3,8 @@ package endtoend
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -277,6 +279,36 @@ func (w *ward) rubbish(n int) {
 	w.published += n
 }
 
+// shown keeps what a progress was told.
+type shown struct {
+	mu          sync.Mutex
+	total, done map[int32]int64
+}
+
+func (s *shown) Start(total map[int32]int64) { s.total, s.done = total, make(map[int32]int64) }
+func (s *shown) Done()                       {}
+func (s *shown) Add(p int32, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[p] += n
+}
+
+func TestProgressOfARebuildCoversTheLog(t *testing.T) {
+	for _, fromLog := range []bool{false, true} {
+		w := newWard(t, true)
+		cfg, told := w.config(fromLog), &shown{}
+		cfg.Progress = told
+		r, err := rebuild.Prepare(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, r.Close(t.Context()))
+		require.Len(t, told.total, rebuildPartitions)
+		require.Equal(t, told.total, told.done)
+		for _, n := range told.total {
+			require.Positive(t, n)
+		}
+	}
+}
+
 // A plan that is not carried out leaves nothing behind.
 func TestPlanOfARebuildTouchesNothing(t *testing.T) {
 	w := newWard(t, true)
@@ -322,18 +354,58 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
 	w := newWard(t, true)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
-	killed, err := rebuild.Prepare(t.Context(), w.config(false))
-	require.NoError(t, err)
-	stranger := fmt.Sprintf("%snew:s:%d", w.marketing.Layout.Prefix(0), 3)
-	require.NoError(t, w.client.HSet(t.Context(), stranger, "s-nobody", "rubbish").Err())
-
+	require.NoError(t, w.client.Set(t.Context(), "consent:{marketing}:rebuild", "the killed one", time.Second).Err())
+	for p := range int32(rebuildPartitions) {
+		stranger := fmt.Sprintf("%snew:s:%d", w.marketing.Layout.Prefix(p), 3)
+		require.NoError(t, w.client.HSet(t.Context(), stranger, "s-nobody", "rubbish").Err())
+	}
 	r, err := rebuild.Prepare(t.Context(), w.config(false))
 	require.NoError(t, err)
-	require.Error(t, killed.Swap(t.Context()), "the other has taken what it staged")
 	require.NoError(t, r.Swap(t.Context()))
 	require.NoError(t, r.Close(t.Context()))
-	require.NoError(t, killed.Close(t.Context()))
 	w.healthy("after the swap")
+}
+
+// A second copy would fill Redis, which then refuses what services write.
+func TestRebuildWithoutRoomIsRefused(t *testing.T) {
+	if !testenv.Real() {
+		t.Skip("the embedded Redis has no limit")
+	}
+	w := newWard(t, true)
+	used, err := w.client.Info(t.Context(), "memory").Result()
+	require.NoError(t, err)
+	_, used, _ = strings.Cut(used, "used_memory:")
+	n, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(used, "\r", 2)[0]))
+	require.NoError(t, err)
+	require.NoError(t, w.client.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(n+32<<20)).Err())
+	_, err = rebuild.Prepare(t.Context(), w.config(false))
+	require.Equal(t, exit.Refused, exit.Code(err), "%v", err)
+	require.ErrorContains(t, err, "MB left")
+	require.NoError(t, w.client.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	r, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// A colleague's rebuild is on its way: nobody takes what it staged.
+func TestRebuildThatRunsIsNotDisturbedByAnother(t *testing.T) {
+	w := newWard(t, true)
+	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
+	first, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	_, err = rebuild.Prepare(t.Context(), w.config(false))
+	require.Equal(t, exit.Refused, exit.Code(err), "%v", err)
+	require.ErrorContains(t, err, "another rebuild of marketing runs")
+	require.NoError(t, first.Swap(t.Context()))
+	require.NoError(t, first.Close(t.Context()))
+	w.healthy("after the swap")
+
+	next, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	require.NoError(t, next.Close(t.Context()))
+	n, err := w.client.Exists(t.Context(), "consent:{marketing}:rebuild").Result()
+	require.NoError(t, err)
+	require.Zero(t, n)
 }
 
 func TestRebuildRefusesWhatNobodyHas(t *testing.T) {

@@ -15,6 +15,17 @@ type part struct {
 	id     int32
 	follow *follower // folds into what is staged, once it runs
 	report Part
+
+	end, shown int64 // of the log when it began, and where the progress is
+}
+
+// show moves the progress to an offset. It never goes back: who builds once more,
+// another way, is there already.
+func (p *part) show(to int64) {
+	if to = min(to, p.end); to > p.shown {
+		p.cfg.Progress.Add(p.id, to-p.shown)
+		p.shown = to
+	}
 }
 
 // stage builds the partition beside the live one, and leaves it following the log
@@ -79,6 +90,9 @@ func (p *part) catchUp(ctx context.Context) error {
 		before := int64(-1)
 		err := wait(ctx, p.cfg.Patience, fmt.Sprintf("partition %d catches up", p.id), func() (bool, error) {
 			live, staged, err := p.stand(ctx)
+			if err == nil && staged.Known {
+				p.show(staged.Next)
+			}
 			if err != nil || staged.Known && staged.Next >= live.Next {
 				return true, err
 			}

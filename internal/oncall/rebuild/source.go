@@ -39,6 +39,7 @@ func (p *part) fromSnapshots(ctx context.Context) (why string, err error) {
 		return err
 	})
 	p.report.From = at
+	p.show(at)
 	return "", err
 }
 
@@ -53,7 +54,6 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 	full := make([]cache.Full, 0, lot)
 	flush := func() error {
 		err := unshaken(ctx, func() error { return p.cfg.Staging.Fill(ctx, p.id, full) })
-		p.cfg.Progress.Add(p.id, int64(len(full)))
 		full = full[:0]
 		return err
 	}
