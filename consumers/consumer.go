@@ -52,6 +52,7 @@ type Publisher interface {
 type Store interface {
 	Claim(ctx context.Context, partition int32) (cache.Mark, error)
 	Begin(ctx context.Context, partition int32, epoch, at int64) (cache.Mark, error)
+	BeginTorso(ctx context.Context, partition int32, epoch, at int64) (cache.Mark, error)
 	Load(ctx context.Context, partition int32, subjects []events.Subject) ([]events.State, error)
 	Write(ctx context.Context, batches []cache.Batch) []cache.Result
 	Pending(ctx context.Context, partition int32, limit int) ([]cache.Pending, error)

@@ -18,6 +18,9 @@ const (
 	// chunk is how many records are decoded before their states are asked for,
 	// all in one round trip.
 	chunk = 1024
+	// AlarmTorso counts the partitions that are built from a log that has lost its
+	// beginning: nobody is allowed by them until they are rebuilt from snapshots.
+	AlarmTorso = "log-without-beginning"
 	// refreshEvery is how often an idle partition's freshness is written. The
 	// guard gives it three seconds (DESIGN, P1), so two may be lost.
 	refreshEvery = time.Second
@@ -78,8 +81,9 @@ func (r *reader) claim(ctx context.Context, ids ...int32) error {
 func (r *reader) announce(p *partition) { r.window.of(p).turned = true }
 
 // take claims one partition in the cache. Where the cache knows nothing, or not
-// all, it is built from the beginning of the log. It touches nothing of the reader
-// that other partitions share.
+// all, it is built from the beginning of the log, and is no more than a torso where
+// that is lost: nobody is allowed by it. It touches nothing of the reader that other
+// partitions share.
 func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 	err := r.insist(ctx, "claim", func() error {
 		mark, err := r.cfg.Store.Claim(ctx, p.id)
@@ -98,12 +102,21 @@ func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
 		if err != nil {
 			return fmt.Errorf("find the start of partition %d: %w", p.id, err)
 		}
-		mark, err = r.cfg.Store.Begin(ctx, p.id, mark.Epoch, first)
+		begin := r.cfg.Store.Begin
+		if first > 0 { // who stopped in the lost part may seem to permit by what is left
+			begin = r.cfg.Store.BeginTorso
+		}
+		mark, err = begin(ctx, p.id, mark.Epoch, first)
 		switch {
 		case errors.Is(err, cache.ErrMoved): // no cause to leave: claiming it once more helps
 			return fmt.Errorf("begin partition %d: flushed since it was claimed: %s", p.id, err.Error())
 		case err != nil:
 			return fmt.Errorf("begin partition %d: %w", p.id, err)
+		}
+		if first > 0 {
+			r.metrics.alarmed(AlarmTorso)
+			r.log.Error("the log has lost its beginning, and the cache its states: guards deny until the partition is rebuilt from snapshots",
+				"partition", p.id, "from", first)
 		}
 		r.log.Info("building from the log", "partition", p.id, "from", first)
 		p.begin(mark, r.memory, mark.Digest == 0)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kelisim/kelisim/cmd/internal/roles"
 	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/consumers/snapshots"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -107,7 +108,7 @@ func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
 		Links: []doctor.Link{{Name: "kafka", Addrs: cfg.Kafka.Brokers, TLS: kafka}, {Name: "redis", Addrs: cfg.Redis.Addrs, TLS: redis}},
 	}
 	for _, name := range f.services {
-		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name})
+		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name, Unasked: name == snapshots.Name})
 	}
 	if f.canary {
 		asked := slices.DeleteFunc(slices.Clone(f.services), func(name string) bool {

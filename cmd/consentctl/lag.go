@@ -23,7 +23,7 @@ func newLag(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use: "lag", Short: "Say how far each service is behind the log, in records and seconds", Args: cobra.NoArgs,
 		Long: "Say how far each service is behind the log, by partition: in records, in seconds (the age of the oldest event that it has\n" +
-			"not applied), and what is the matter. It looks twice. Exits with 3 when a partition is not well:\n\n" +
+			"not applied), and what is the matter. It looks twice. Exits with 3 when a partition is not well, or a service has no cache:\n\n" +
 			"  idle, current, catching   well: nothing came, nothing is missing, it moves\n" +
 			"  late                      behind and moving, and too far for the guards: they deny\n" +
 			"  stuck                     behind, and not moving\n" +
@@ -38,6 +38,10 @@ func newLag(p *program) *cobra.Command {
 		if pause < 0 {
 			return nil, exit.Misused("--every: %s is below 0", pause)
 		}
+		missing, fault := s.missing(ctx, services)
+		if fault != nil {
+			return nil, fault
+		}
 		for watch {
 			r, err := lag.Look(ctx, s.Cluster, services, pause)
 			switch {
@@ -46,6 +50,7 @@ func newLag(p *program) *cobra.Command {
 			case r == nil:
 				return nil, err
 			}
+			r.Missing = missing
 			if err := s.refresh(r); err != nil {
 				return nil, err
 			}
@@ -54,7 +59,8 @@ func newLag(p *program) *cobra.Command {
 		if r == nil {
 			return nil, err
 		}
-		return r, err
+		r.Missing = missing
+		return r, found(missing, err)
 	})
 }
 

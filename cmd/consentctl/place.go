@@ -150,7 +150,7 @@ func (p *program) open(c *cobra.Command) (*session, error) {
 func (p *program) settingsEnviron() []string {
 	return slices.DeleteFunc(slices.Clone(p.environ), func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
-		return slices.Contains([]string{contextEnv, contextsEnv, operatorEnv}, name)
+		return slices.Contains([]string{contextEnv, contextsEnv, operatorEnv, servicesEnv}, name)
 	})
 }
 

@@ -15,27 +15,32 @@ import (
 
 func newRebuild(p *program) *cobra.Command {
 	var partitions []int32
-	var fromLog, permitGrants bool
-	var second string
+	var fromLog, fromRemains bool
+	var permit rebuild.Permit
 	c := &cobra.Command{
 		Use: "rebuild SERVICE", Short: "Build a service's cache anew and put it in place of the live one", Args: cobra.ExactArgs(1),
 		Long: "Build a service's cache anew: from the snapshots of the state topic and the log behind them, or from the whole log where\n" +
-			"there are none or another cache's digest contradicts them. It is built beside the live cache, while service and guards go\n" +
+			"there are none or no other cache's digest bears them out. It is built beside the live cache, while service and guards go\n" +
 			"on, and compared with it. Without --apply that is all, and what was built is removed again; exit code 3 says that something\n" +
-			"would change. With --apply each partition is swapped at one moment: guards see the old whole or the new whole. Redis needs\n" +
-			"room for both. The service then acts on every subject that changed.",
+			"would change, or is not verified. With --apply each partition is swapped at one moment: guards see the old whole or the new\n" +
+			"whole. Refused is what no other service's cache bears out, or one contradicts, and a log that has lost its beginning where\n" +
+			"snapshots do not stand in. Redis needs room for both. The service then acts on every subject that changed.",
 	}
 	flags := c.Flags()
 	flags.Int32SliceVar(&partitions, "partitions", nil, "only these")
 	flags.BoolVar(&fromLog, "from-log", false, "from the whole log, whatever snapshots there are")
-	flags.BoolVar(&permitGrants, "permit-grants", false, "may allow what is denied now; needs a second operator")
-	flags.StringVar(&second, "second-operator", "", "who agrees to that, for the record: another person")
+	flags.BoolVar(&fromRemains, "from-remains", false, "also from what is left of a log that has lost its beginning: what only stood there is lost")
+	flags.BoolVar(&permit.Unverified, "unverified", false, "swap also what no other cache bears out, or one contradicts; needs a second operator")
+	flags.BoolVar(&permit.Grants, "permit-grants", false, "may allow what is denied now; needs --expect-allow and a second operator")
+	flags.Int64Var(&permit.ExpectAllow, "expect-allow", 0, "how many subjects it may allow what is denied now: as many as the plan that was looked at")
+	flags.StringVar(&permit.Second, "second-operator", "", "who agrees to that, for the record: another person")
 	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
 		cfg, err := s.rebuildConfig(ctx, args[0])
 		if err != nil {
 			return nil, err
 		}
-		cfg.FromLog, cfg.Progress = fromLog, s.progress("rebuild", "subjects")
+		cfg.FromLog, cfg.Remains, cfg.Unverified = fromLog, fromRemains, permit.Unverified
+		cfg.Progress = s.progress("rebuild", "events")
 		r, err := rebuild.Prepare(ctx, cfg, partitions...)
 		if err != nil {
 			return nil, err
@@ -44,8 +49,8 @@ func newRebuild(p *program) *cobra.Command {
 		plan := r.Plan()
 		recorder, applies := actor.(*audit.Recorder)
 		if applies {
-			recorder.Who.Approver = second
-			if err := plan.Refuse(permitGrants, recorder.Who.Operator, second); err != nil {
+			recorder.Who.Approver, permit.Operator = permit.Second, recorder.Who.Operator
+			if err := plan.Refuse(permit); err != nil {
 				return plan, err
 			}
 		}
@@ -54,7 +59,7 @@ func newRebuild(p *program) *cobra.Command {
 			return fmt.Sprintf("swapped %d of %d partitions of %s: denied %d, allowed %d, otherwise changed %d",
 				plan.Swapped(), len(plan.Partitions), plan.Service, plan.WouldDeny, plan.WouldAllow, plan.Otherwise), err
 		})
-		if err == nil && !applies && plan.Changes() > 0 {
+		if err == nil && !applies && plan.Finds() {
 			err = exit.ErrFindings
 		}
 		return plan, err

@@ -131,7 +131,7 @@ func newReplayPlan(p *program) *cobra.Command {
 		Use: "plan", Short: "Say what replaying a range would change, and write the plan", Args: cobra.NoArgs,
 		Long: "Say what replaying a range of the log would change in the services' caches, and write that plan to a file. The whole\n" +
 			"history of every subject of the range is folded and compared with what each service holds. Nothing is changed, no group is\n" +
-			"joined and no offset moved. Exits with 3 when something would change.",
+			"joined and no offset moved. Exits with 3 when something would change, or a service has no cache.",
 	}
 	f.add(c)
 	flags := c.Flags()
@@ -162,9 +162,14 @@ func newReplayPlan(p *program) *cobra.Command {
 		if err := plan.Save(file); err != nil {
 			return nil, err
 		}
+		missing, err := s.missing(ctx, services)
+		if err != nil {
+			return nil, err
+		}
+		output.Missing(s.ErrOrStderr(), missing)
 		switch {
 		case plan.Empty() && plan.Whole():
-			return plan, nil
+			return plan, found(missing, nil)
 		case plan.Empty():
 			return plan, exit.ErrFindings
 		}

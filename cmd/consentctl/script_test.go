@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 // A file that needs others adds them in its init.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":    scriptExits,
-	"start":    func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).start(testingOf(ts), args[0]) },
+	"start":    scriptStart,
 	"halt":     func(ts *testscript.TestScript, _ bool, args []string) { benchOf(ts).stop(testingOf(ts), args[0]) },
 	"grant":    scriptDecision(events.Granted),
 	"withdraw": scriptDecision(events.Withdrawn),
@@ -63,6 +64,14 @@ func TestScripts(t *testing.T) {
 
 func benchOf(ts *testscript.TestScript) *bench       { return ts.Value("bench").(*bench) }
 func testingOf(ts *testscript.TestScript) *testing.T { return ts.Value("testing").(*testing.T) }
+
+// scriptStart starts a service, of which consentctl is told that it has to be there.
+func scriptStart(ts *testscript.TestScript, _ bool, args []string) {
+	benchOf(ts).start(testingOf(ts), args[0])
+	if names := ts.Getenv(servicesEnv); !slices.Contains(strings.Split(names, ","), args[0]) {
+		ts.Setenv(servicesEnv, names+","+args[0])
+	}
+}
 
 func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])

@@ -16,7 +16,7 @@ func newShow(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show SUBJECT", Short: "Say what every service knows of a person, and which events decided it", Args: cobra.ExactArgs(1),
 		Long: "Say what every service knows of a person: where it stands, what its guard answers for each purpose, which event decided\n" +
-			"that, and what holds the person. Exits with 3 when two services cannot both be right; one that is only behind disagrees\n" +
+			"that, and what holds the person. Exits with 3 when two services cannot both be right, or one has no cache; one that is only behind disagrees\n" +
 			"with nobody.",
 	}
 	c.Flags().StringSliceVar(&services, "service", nil, "only these services")
@@ -29,7 +29,12 @@ func newShow(p *program) *cobra.Command {
 		if r == nil {
 			return nil, err
 		}
-		return r, err
+		missing, fault := s.missing(ctx, services)
+		if fault != nil {
+			return nil, fault
+		}
+		r.Missing = missing
+		return r, found(missing, err)
 	})
 }
 

@@ -23,7 +23,7 @@ func newVerify(p *program) *cobra.Command {
 		Use: "verify", Short: "Compare what the services hold with what the log says", Args: cobra.NoArgs,
 		Long: "Compare what the services hold with what the log says, beside live traffic, and name every difference. It folds the log\n" +
 			"as the services do, a partition at a time, and keeps --states states in memory: a partition with more subjects is read\n" +
-			"once for each share of them. Exits with 3 when something differs. What a service has not applied yet is counted and\n" +
+			"once for each share of them. Exits with 3 when something differs, cannot be judged, or a service has no cache. What a service has not applied yet is counted and\n" +
 			"not judged: see lag.",
 	}
 	flags := c.Flags()
@@ -66,6 +66,7 @@ func (s *session) verify(ctx context.Context, cfg verify.Config) (output.Result,
 	if report == nil {
 		return nil, err
 	}
-	report.Found = kept
-	return report, errors.Join(fault, err)
+	missing, unknown := s.missing(ctx, cfg.Services)
+	report.Found, report.Missing = kept, missing
+	return report, errors.Join(fault, unknown, found(missing, err))
 }

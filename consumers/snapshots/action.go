@@ -88,6 +88,10 @@ func New(cfg Config) (*Action, error) {
 // errElsewhere is why a turn is not written by who is not, or not yet, the owner.
 var errElsewhere = errors.New("another consumer owns the partition")
 
+// errNoStates is why a turn is not written from a cache that may lack states: what
+// the topic has is better.
+var errNoStates = errors.New("the cache has no position, or was built from a log that had lost its beginning: rebuild it")
+
 // Act implements [consumers.Action]: it returns when all in-sync replicas have
 // the states of the turns, or newer ones.
 //
@@ -125,8 +129,11 @@ func (a *Action) write(ctx context.Context, p *part, at consumers.Slot, turns []
 	if err != nil {
 		return err
 	}
-	if now.epoch != at.Epoch || !now.known {
+	switch {
+	case now.epoch != at.Epoch:
 		return errElsewhere
+	case !now.known:
+		return errNoStates
 	}
 	var done Written
 	messages, err := a.progress(ctx, p, now)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/cache/cachetest"
 	"github.com/kelisim/kelisim/internal/testenv"
 )
 
@@ -130,6 +131,13 @@ func TestChunksOfTwoOwnersDoNotMix(t *testing.T) {
 		view, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
 		require.NoError(t, err)
 		require.Zero(t, view.Next)
+		if w == heir {
+			continue
+		}
+		live := cache.NewInspector(client, cachetest.Layout())
+		spots, err := live.Spots(t.Context(), partition)
+		require.NoError(t, err)
+		require.True(t, spots[0].Midway, "its digest is of no position, and must not be compared")
 	}
 }
 

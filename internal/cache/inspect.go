@@ -32,6 +32,8 @@ type Spot struct {
 	Next   int64  // the next offset to apply
 	Top    int64  // no stored state has a version at or above
 	Digest Digest // of all stored states, as the consumer keeps it
+	Midway bool   // a batch is half written: the digest is of no position
+	Torso  bool   // it was built from a log that had lost its beginning: nobody allows by it
 }
 
 // Spots reads where partitions stand, in one round trip.
@@ -39,7 +41,7 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 	pipe := i.client.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(partitions))
 	for n, p := range partitions {
-		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk")
+		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk", "torso")
 	}
 	_, _ = pipe.Exec(ctx) // only the first error: each command has its own
 	spots := make([]Spot, len(partitions))
@@ -52,7 +54,7 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 		if p.text(0) == "" || strings.HasSuffix(p.text(3), "?") {
 			continue
 		}
-		spots[n] = Spot{Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2))}
+		spots[n] = Spot{Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Midway: strings.HasSuffix(p.text(3), "+"), Torso: p.text(4) != ""}
 		if p.err != nil {
 			return nil, i.failed(partitions[n], p.err)
 		}

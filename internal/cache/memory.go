@@ -31,6 +31,7 @@ type memoryPartition struct {
 	held   map[events.Subject]holds
 	policy string // revision that came with the freshness
 	sweep  Sweep
+	torso  bool // begun where the log had lost its beginning
 }
 
 // NewMemory returns an empty store. It measures freshness by now; nil means
@@ -81,6 +82,15 @@ func (m *Memory) Claim(_ context.Context, partition int32) (Mark, error) {
 
 // Begin implements [Store].
 func (m *Memory) Begin(_ context.Context, partition int32, epoch, from int64) (Mark, error) {
+	return m.begins(partition, epoch, from, false)
+}
+
+// BeginTorso implements [Store].
+func (m *Memory) BeginTorso(_ context.Context, partition int32, epoch, from int64) (Mark, error) {
+	return m.begins(partition, epoch, from, true)
+}
+
+func (m *Memory) begins(partition int32, epoch, from int64, torso bool) (Mark, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.partition(partition)
@@ -88,6 +98,7 @@ func (m *Memory) Begin(_ context.Context, partition int32, epoch, from int64) (M
 		return at.present(), err
 	}
 	at.mark = Mark{Known: true, Next: from, Epoch: epoch, Receipted: at.mark.Receipted}
+	at.torso = torso
 	for s, state := range at.states {
 		at.mark.Digest = at.mark.Digest.Swap(s, events.State{}, state)
 	}
@@ -254,7 +265,9 @@ func (at *memoryPartition) renew(proved time.Time, receipted int64, now events.M
 		at.mark.Fresh = 0
 	}
 	at.mark.Fresh = min(at.mark.Fresh, now)
-	if !proved.IsZero() {
+	if at.torso {
+		at.mark.Fresh = 0
+	} else if !proved.IsZero() {
 		at.mark.Fresh = max(at.mark.Fresh, min(events.MillisOf(proved), now))
 	}
 	at.mark.Receipted = max(at.mark.Receipted, receipted)

@@ -20,6 +20,7 @@ type Node struct {
 	Clock    time.Time         // its clock at some moment between the next two, by ours
 	Asked    time.Time
 	Answered time.Time
+	Open     bool // it serves whoever connects, without a password or a certificate
 }
 
 // Inspect asks every server that the client knows: of a cluster all masters and
@@ -56,6 +57,7 @@ func inspect(ctx context.Context, server *redis.Client) (n Node, err error) {
 		return n, err
 	}
 	n.Answered = time.Now()
+	n.Open = open(ctx, server)
 	if n.Settings, err = server.ConfigGet(ctx, "*").Result(); err != nil && !refused(err) {
 		return n, err
 	}
@@ -70,6 +72,21 @@ func inspect(ctx context.Context, server *redis.Client) (n Node, err error) {
 		}
 	}
 	return n, nil
+}
+
+// open says whether a server serves one who shows neither password nor certificate.
+func open(ctx context.Context, server *redis.Client) bool {
+	stranger := *server.Options()
+	stranger.Username, stranger.Password, stranger.CredentialsProvider = "", "", nil
+	stranger.CredentialsProviderContext, stranger.StreamingCredentialsProvider = nil, nil
+	stranger.OnConnect, stranger.MaxRetries = nil, -1
+	if stranger.TLSConfig != nil {
+		stranger.TLSConfig = stranger.TLSConfig.Clone()
+		stranger.TLSConfig.Certificates, stranger.TLSConfig.GetClientCertificate = nil, nil
+	}
+	client := redis.NewClient(&stranger)
+	defer func() { _ = client.Close() }()
+	return client.Time(ctx).Err() == nil
 }
 
 // LayoutOf returns the layout that a service recorded. The error wraps

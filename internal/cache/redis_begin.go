@@ -19,6 +19,15 @@ const scanChunk = 256
 // the highest stored version are worked out anew, and what is no state of this
 // partition is removed, since it would block the fold or spoil the digest.
 func (r *Redis) Begin(ctx context.Context, partition int32, epoch, at int64) (Mark, error) {
+	return r.begins(ctx, partition, epoch, at, false)
+}
+
+// BeginTorso implements [Store].
+func (r *Redis) BeginTorso(ctx context.Context, partition int32, epoch, at int64) (Mark, error) {
+	return r.begins(ctx, partition, epoch, at, true)
+}
+
+func (r *Redis) begins(ctx context.Context, partition int32, epoch, at int64, torso bool) (Mark, error) {
 	if mark, err := r.mark(ctx, r.scripts.forget, partition, epoch); err != nil {
 		return mark, fmt.Errorf("begin: %w", err)
 	}
@@ -38,7 +47,7 @@ func (r *Redis) Begin(ctx context.Context, partition int32, epoch, at int64) (Ma
 	if found.removed > 0 {
 		r.log.Error("removed what is no state", "partition", partition, "count", found.removed)
 	}
-	mark, err := r.mark(ctx, r.scripts.begin, partition, epoch, itoa(at), itoa(int64(found.digest)), itoa(found.top))
+	mark, err := r.mark(ctx, r.scripts.begin, partition, epoch, itoa(at), itoa(int64(found.digest)), itoa(found.top), flag(torso))
 	if err != nil {
 		return mark, fmt.Errorf("begin: %w", err)
 	}

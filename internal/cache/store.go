@@ -24,6 +24,11 @@ type Store interface {
 	// batch or Refresh proves it again. It reads every bucket of the partition that is there.
 	Begin(ctx context.Context, partition int32, epoch, at int64) (Mark, error)
 
+	// BeginTorso does the same where the log has lost its beginning: the states that
+	// the lost events made may be missing, so nothing proves the partition fresh, and no
+	// guard allows by it, until a [Staging] is swapped in. A later Begin ends that too.
+	BeginTorso(ctx context.Context, partition int32, epoch, at int64) (Mark, error)
+
 	// Load returns the stored states of subjects of the partition, in their
 	// order; the zero State where there is none.
 	Load(ctx context.Context, partition int32, subjects []events.Subject) ([]events.State, error)

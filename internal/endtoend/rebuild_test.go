@@ -3,13 +3,14 @@ package endtoend
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers/marketing"
 	"github.com/kelisim/kelisim/events"
@@ -220,7 +221,7 @@ func TestRebuildHealsADamagedCacheUnderLiveTraffic(t *testing.T) {
 				require.Equal(t, map[bool]string{false: rebuild.FromSnapshots, true: rebuild.FromLog}[fromLog], p.Source, p.Why)
 				require.NotEmpty(t, p.Verified)
 			}
-			require.ErrorContains(t, plan.Refuse(false, "a", ""), "--permit-grants")
+			require.ErrorContains(t, plan.Refuse(rebuild.Permit{}), "--permit-grants")
 			require.NoError(t, r.Swap(t.Context()))
 			require.NoError(t, r.Close(t.Context()))
 			w.published += load.stop()
@@ -237,7 +238,7 @@ func TestRebuildOfAHealthyCacheChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	plan := r.Plan()
 	require.Zero(t, plan.WouldAllow+plan.WouldDeny+plan.Otherwise)
-	require.NoError(t, plan.Refuse(false, "a", ""))
+	require.NoError(t, plan.Refuse(rebuild.Permit{}))
 	require.NoError(t, r.Swap(t.Context()))
 	require.NoError(t, r.Close(t.Context()))
 	w.published += load.stop()
@@ -276,6 +277,36 @@ func (w *ward) rubbish(n int) {
 	_, err := w.producer.PublishAll(w.t.Context(), messages)
 	require.NoError(w.t, err)
 	w.published += n
+}
+
+// shown keeps what a progress was told.
+type shown struct {
+	mu          sync.Mutex
+	total, done map[int32]int64
+}
+
+func (s *shown) Start(total map[int32]int64) { s.total, s.done = total, make(map[int32]int64) }
+func (s *shown) Done()                       {}
+func (s *shown) Add(p int32, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[p] += n
+}
+
+func TestProgressOfARebuildCoversTheLog(t *testing.T) {
+	for _, fromLog := range []bool{false, true} {
+		w := newWard(t, true)
+		cfg, told := w.config(fromLog), &shown{}
+		cfg.Progress = told
+		r, err := rebuild.Prepare(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, r.Close(t.Context()))
+		require.Len(t, told.total, rebuildPartitions)
+		require.Equal(t, told.total, told.done)
+		for _, n := range told.total {
+			require.Positive(t, n)
+		}
+	}
 }
 
 // A plan that is not carried out leaves nothing behind.
@@ -319,51 +350,85 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 	w.healthy("after the swap")
 }
 
-// Retention took the log's beginning: a permission that is left may have lost the
-// withdrawal before it.
-func TestRebuildFromALogThatLostItsBeginningNeedsSnapshotsOrAnOrder(t *testing.T) {
-	w := newWard(t, false)
-	at := make(kadm.Offsets)
-	for p := range int32(rebuildPartitions) {
-		at.Add(kadm.Offset{Topic: w.topics.Events, Partition: p, At: 10})
-	}
-	_, err := w.broker.Admin(t).DeleteRecords(t.Context(), at)
-	require.NoError(t, err)
-	_, err = rebuild.Prepare(t.Context(), w.config(false))
-	require.Equal(t, exit.Refused, exit.Code(err))
-	require.ErrorContains(t, err, "the log begins at 10, and snapshots cannot stand in (the state topic has no checkpoint)")
-	r, err := rebuild.Prepare(t.Context(), w.config(true))
-	require.NoError(t, err)
-	require.Positive(t, r.Plan().Changes(), "what stood before is gone, and it says so")
-	require.NoError(t, r.Close(t.Context()))
-}
-
 // Somebody's rebuild was killed: what it staged is there, and is nobody's.
 func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
 	w := newWard(t, true)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
-	life, kill := context.WithCancel(t.Context())
-	killed, err := rebuild.Prepare(life, w.config(false))
-	require.NoError(t, err)
-	kill() // one that lives would claim again what is taken from it
-	stranger := fmt.Sprintf("%snew:s:%d", w.marketing.Layout.Prefix(0), 3)
-	require.NoError(t, w.client.HSet(t.Context(), stranger, "s-nobody", "rubbish").Err())
-
+	require.NoError(t, w.client.Set(t.Context(), "consent:{marketing}:rebuild", "the killed one", time.Second).Err())
+	for p := range int32(rebuildPartitions) {
+		stranger := fmt.Sprintf("%snew:s:%d", w.marketing.Layout.Prefix(p), 3)
+		require.NoError(t, w.client.HSet(t.Context(), stranger, "s-nobody", "rubbish").Err())
+	}
 	r, err := rebuild.Prepare(t.Context(), w.config(false))
 	require.NoError(t, err)
-	require.Error(t, killed.Swap(t.Context()), "the other has taken what it staged")
 	require.NoError(t, r.Swap(t.Context()))
 	require.NoError(t, r.Close(t.Context()))
-	require.NoError(t, killed.Close(t.Context()))
 	w.healthy("after the swap")
+}
+
+// A second copy would fill Redis, which then refuses what services write.
+func TestRebuildWithoutRoomIsRefused(t *testing.T) {
+	if !testenv.Real() {
+		t.Skip("the embedded Redis has no limit")
+	}
+	w := newWard(t, true)
+	used, err := w.client.Info(t.Context(), "memory").Result()
+	require.NoError(t, err)
+	_, used, _ = strings.Cut(used, "used_memory:")
+	n, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(used, "\r", 2)[0]))
+	require.NoError(t, err)
+	require.NoError(t, w.client.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(n+32<<20)).Err())
+	_, err = rebuild.Prepare(t.Context(), w.config(false))
+	require.Equal(t, exit.Refused, exit.Code(err), "%v", err)
+	require.ErrorContains(t, err, "MB left")
+	require.NoError(t, w.client.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	r, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// A colleague's rebuild is on its way: nobody takes what it staged.
+func TestRebuildThatRunsIsNotDisturbedByAnother(t *testing.T) {
+	w := newWard(t, true)
+	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
+	first, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	_, err = rebuild.Prepare(t.Context(), w.config(false))
+	require.Equal(t, exit.Refused, exit.Code(err), "%v", err)
+	require.ErrorContains(t, err, "another rebuild of marketing runs")
+	require.NoError(t, first.Swap(t.Context()))
+	require.NoError(t, first.Close(t.Context()))
+	w.healthy("after the swap")
+
+	next, err := rebuild.Prepare(t.Context(), w.config(false))
+	require.NoError(t, err)
+	require.NoError(t, next.Close(t.Context()))
+	n, err := w.client.Exists(t.Context(), "consent:{marketing}:rebuild").Result()
+	require.NoError(t, err)
+	require.Zero(t, n)
 }
 
 func TestRebuildRefusesWhatNobodyHas(t *testing.T) {
 	w := newWard(t, true)
 	_, err := rebuild.Prepare(t.Context(), w.config(false), 9)
 	require.Equal(t, exit.Usage, exit.Code(err))
+	permit := rebuild.Permit{Grants: true, ExpectAllow: 3, Operator: "a", Second: "b"}
 	plan := &rebuild.Plan{WouldAllow: 3}
-	require.Equal(t, exit.Refused, exit.Code(plan.Refuse(true, "a", "")))
-	require.Equal(t, exit.Refused, exit.Code(plan.Refuse(true, "a", "a")))
-	require.NoError(t, plan.Refuse(true, "a", "b"))
+	require.NoError(t, plan.Refuse(permit))
+	for want, wrong := range map[string]func(*rebuild.Permit){
+		"--permit-grants":   func(p *rebuild.Permit) { p.Grants = false },
+		"--expect-allow":    func(p *rebuild.Permit) { p.ExpectAllow = 2 },
+		"--second-operator": func(p *rebuild.Permit) { p.Second = "" },
+		"another person":    func(p *rebuild.Permit) { p.Second = "A " },
+	} {
+		p := permit
+		wrong(&p)
+		require.Equal(t, exit.Refused, exit.Code(plan.Refuse(p)))
+		require.ErrorContains(t, plan.Refuse(p), want)
+	}
+	plan = &rebuild.Plan{Partitions: []*rebuild.Part{{Unverified: "nobody said so"}}}
+	require.ErrorContains(t, plan.Refuse(permit), "--unverified")
+	require.ErrorContains(t, plan.Refuse(rebuild.Permit{Unverified: true}), "--second-operator")
+	permit.Unverified = true
+	require.NoError(t, plan.Refuse(permit))
 }

@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"TakenOverPartitionFencesItsOldOwner", oldOwnerIsFenced},
 		{"FreshnessIsNeverAheadAndNeverGoesBack", freshnessIsABound},
 		{"FreshnessNeedsAProofAtTheRightPosition", freshnessNeedsProof},
+		{"NothingProvesATorsoFresh", nothingProvesATorso},
 		{"ReceiptsOnlyCoverMore", receiptsOnlyCoverMore},
 		{"OutboxKeepsWhatWasNotDone", outboxKeeps},
 		{"OutboxKeepsWhatChangedSince", outboxKeepsNewer},

@@ -6,13 +6,16 @@ local OK, MOVED, FENCED, OUTDATED, DAMAGED, CAREFUL, CHUNK = '0', '1', '2', '3',
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local pos = call('HMGET', POS, 'epoch', 'next', 'top', 'digest', 'fresh', 'receipted', 'chunk')
+local pos = call('HMGET', POS, 'epoch', 'next', 'top', 'digest', 'fresh', 'receipted', 'chunk', 'torso')
 local epoch, applied, top, digest, fresh, receipted, chunk =
   pos[1], pos[2], pos[3] or '0', pos[4] or '0', pos[5] or '0', pos[6] or '0', pos[7] or ''
 
 -- A script that failed in the middle (a key of the wrong type, say) leaves the
 -- question mark that it set in front of its first write.
 local torn = sub(chunk, -1) == '?'
+
+-- It was built from a log that had lost its beginning: nothing proves that fresh.
+local torso = pos[8]
 
 local function whole(n) return format('%.0f', n) end
 
@@ -34,6 +37,6 @@ local function renew(proved, covered)
   local was = tonumber(fresh)
   if was > now + 500 then was = 0 end
   if was > now then was = now end
-  if proved ~= '' then was = math.max(was, math.min(tonumber(proved), now)) end
+  if torso then was = 0 elseif proved ~= '' then was = math.max(was, math.min(tonumber(proved), now)) end
   fresh, receipted = whole(was), larger(receipted, covered)
 end

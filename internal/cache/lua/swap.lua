@@ -44,6 +44,6 @@ end
 local fresh = larger(live[2] or '0', new[2] or '0')
 call('HSET', KEYS[1], 'next', to, 'fresh', fresh, 'digest', new[3], 'top', larger(new[4] or '0', to),
   'retired', larger(live[4] or '0', live[3] or '0'))
-call('HDEL', KEYS[1], 'epoch', 'chunk')
+call('HDEL', KEYS[1], 'epoch', 'chunk', 'torso')
 call('UNLINK', KEYS[4], KEYS[5], KEYS[6])
 return {'0', at, to}

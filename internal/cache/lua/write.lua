@@ -16,7 +16,7 @@ local n, m, h = tonumber(ARGV[11]), tonumber(ARGV[13]), tonumber(ARGV[14])
 if epoch and epoch ~= ARGV[1] then return reply(FENCED) end
 if torn then return reply(DAMAGED) end
 if not epoch or applied ~= ARGV[2] then return reply(MOVED) end
-if k > 0 and chunk ~= attempt .. ':' .. whole(k - 1) then return reply(CHUNK) end
+if k > 0 and chunk ~= attempt .. ':' .. whole(k - 1) .. '+' then return reply(CHUNK) end
 
 -- No stored version is at or above top. A batch from there on cannot meet a newer
 -- state, so the position alone proves what comparing every version would.
@@ -101,7 +101,7 @@ end
 digest = whole((digest + delta) % 281474976710656)
 torn = false
 if ARGV[6] ~= '1' then
-  call('HSET', POS, 'chunk', mark, 'digest', digest)
+  call('HSET', POS, 'chunk', mark .. '+', 'digest', digest)
   return reply(OK, skipped)
 end
 applied = to

@@ -24,8 +24,12 @@ func checkApplying(ctx context.Context, e *Env) ([]Finding, error) {
 	for _, s := range e.Services {
 		stands, there := l.second.stands[s.Name]
 		if !there {
+			severity, harm := Critical, "every guard of it denies"
+			if s.Unasked {
+				severity, harm = Warning, "its topic falls behind, and a cache that is lost is read from the log alone"
+			}
 			out = append(out, Finding{
-				Severity: Critical, Object: s.Name, Found: "redis holds no cache of it: every guard of it denies",
+				Severity: severity, Object: s.Name, Found: "redis holds no cache of it: " + harm,
 				Fix: "start it: consentd " + s.Name + "; if it runs, compare redis.addrs of the service and of this command",
 			})
 			continue

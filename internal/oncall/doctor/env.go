@@ -52,6 +52,7 @@ type Probe struct {
 type Service struct {
 	Name, Group string
 	Decides     bool // it also writes decisions, by the calendar
+	Unasked     bool // no guard asks its cache
 }
 
 // Link is a way that consent takes over a network.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -140,6 +141,19 @@ func redisPersistence(n cache.Node) []Finding {
 		}
 	}
 	return out
+}
+
+// redisAccess finds a Redis that serves anybody on the network: whoever writes to it
+// can allow. One that listens to its own host alone is left in peace.
+func redisAccess(n cache.Node) []Finding {
+	host, _, _ := net.SplitHostPort(n.Addr)
+	if at := net.ParseIP(host); !n.Open || host == "localhost" || at != nil && at.IsLoopback() {
+		return nil
+	}
+	return []Finding{{
+		Severity: Critical, Found: "serves whoever connects: who can write to it can allow anything",
+		Fix: "give every user a password and its keys (docs/cache.md, Who may do what), and close the default user: ACL SETUSER default off",
+	}}
 }
 
 // oldestRedis is the oldest that the scripts run on.

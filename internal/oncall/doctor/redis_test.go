@@ -66,3 +66,13 @@ func TestRedisIsHeldToItsSettings(t *testing.T) {
 	full := examine(func(_, info map[string]string) { info["maxmemory"], info["used_memory"] = "0", "90000" })
 	require.Contains(t, full[0].Found, "the system's memory")
 }
+
+func TestRedisThatServesAnybodyOnTheNetworkIsFound(t *testing.T) {
+	for addr, want := range map[string]int{"10.0.0.5:6379": 1, "redis.internal:6379": 1, "127.0.0.1:6379": 0, "localhost:6379": 0, "[::1]:6379": 0} {
+		n := node(func(_, _ map[string]string) {})
+		n.Addr = addr
+		require.Empty(t, redisAccess(n), addr)
+		n.Open = true
+		require.Len(t, redisAccess(n), want, addr)
+	}
+}

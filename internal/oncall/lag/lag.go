@@ -39,6 +39,7 @@ func (s Status) well() bool { return s == Idle || s == Current || s == Catching 
 type Report struct {
 	At         time.Time   `json:"at"`
 	Partitions []Partition `json:"partitions"`
+	Missing    []string    `json:"missing,omitempty"` // services that have to be there, and have no cache
 }
 
 // Partition is where one service stands in one partition.

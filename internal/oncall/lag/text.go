@@ -11,6 +11,7 @@ import (
 
 // Text implements [output.Result].
 func (r *Report) Text(w io.Writer) {
+	defer output.Missing(w, r.Missing)
 	heading := []string{"SERVICE", "PARTITION", "STATUS", "RECORDS", "SECONDS", "PER SECOND", "LEFT", "PROVED", "TO ACT", "NEXT", "END"}
 	output.Columns(w, heading, func(yield func([]string) bool) {
 		for i := range r.Partitions {

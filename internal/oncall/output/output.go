@@ -134,6 +134,13 @@ func block(n *yaml.Node) {
 	}
 }
 
+// Missing says which services have to be there, and have no cache.
+func Missing(w io.Writer, services []string) {
+	for _, name := range services {
+		fmt.Fprintf(w, "%s: redis holds no cache of it\n", name)
+	}
+}
+
 // Columns writes rows under a heading, in columns as wide as they need to be. It
 // is the table of every command.
 func Columns(w io.Writer, heading []string, rows iter.Seq[[]string]) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // part is one partition on its way.
@@ -14,28 +15,46 @@ type part struct {
 	id     int32
 	follow *follower // folds into what is staged, once it runs
 	report Part
+
+	end, shown int64 // of the log when it began, and where the progress is
+}
+
+// show moves the progress to an offset. It never goes back: who builds once more,
+// another way, is there already.
+func (p *part) show(to int64) {
+	if to = min(to, p.end); to > p.shown {
+		p.cfg.Progress.Add(p.id, to-p.shown)
+		p.shown = to
+	}
 }
 
 // stage builds the partition beside the live one, and leaves it following the log
 // for as long as life lasts: from snapshots, unless there are none, or what comes
-// of them is not what another cache has. Then from the whole log.
+// of them is not what another cache has. Then from the whole log, if that is whole.
 func (p *part) stage(ctx, life context.Context) error {
+	kept, err := p.kept(ctx)
+	if err != nil {
+		return err
+	}
 	p.report = Part{Partition: p.id, Source: FromSnapshots}
 	why := "--from-log"
 	if !p.cfg.FromLog {
-		var err error
 		if why, err = p.try(ctx, life, p.fromSnapshots); err != nil {
 			return err
 		}
+		if why == "" && p.report.Unverified != "" && kept.First == 0 {
+			why = p.report.Unverified // the whole log is better, and is there
+		}
 	}
 	if why != "" {
-		if !p.cfg.FromLog {
-			if err := p.remains(ctx, why); err != nil {
-				return err
-			}
-			p.cfg.Logger.Warn("building from the whole log", "partition", p.id, "why", why)
+		if kept.First > 0 && !p.cfg.Remains {
+			return exit.Refuse("partition %d: the log begins at %d, and snapshots do not stand in (%s): a permission in it may have lost"+
+				" the withdrawal before it; --from-remains builds from what is left", p.id, kept.First, why)
 		}
-		p.report = Part{Partition: p.id, Source: FromLog, Why: why}
+		if !p.cfg.FromLog {
+			p.cfg.Logger.Warn("building from the log", "partition", p.id, "from", kept.First, "why", why)
+		}
+		p.report = Part{Partition: p.id, Source: FromLog, Why: why, From: kept.First}
 		if _, err := p.try(ctx, life, p.fromLog); err != nil {
 			return err
 		}
@@ -43,7 +62,8 @@ func (p *part) stage(ctx, life context.Context) error {
 	return p.compare(ctx)
 }
 
-// try builds the partition one way, and says why that did not do.
+// try builds the partition one way, and says why that could not be done. Whether
+// another cache bears it out stands in the report.
 func (p *part) try(ctx, life context.Context, build func(context.Context) (why string, err error)) (why string, err error) {
 	if err := p.close(ctx); err != nil { // whatever is there, of us or of another
 		return "", err
@@ -57,7 +77,7 @@ func (p *part) try(ctx, life context.Context, build func(context.Context) (why s
 	if err := p.catchUp(ctx); err != nil {
 		return "", err
 	}
-	return p.verify(ctx)
+	return "", p.verify(ctx)
 }
 
 // fromLog leaves the partition without a position: the engine then begins at the
@@ -70,6 +90,9 @@ func (p *part) catchUp(ctx context.Context) error {
 		before := int64(-1)
 		err := wait(ctx, p.cfg.Patience, fmt.Sprintf("partition %d catches up", p.id), func() (bool, error) {
 			live, staged, err := p.stand(ctx)
+			if err == nil && staged.Known {
+				p.show(staged.Next)
+			}
 			if err != nil || staged.Known && staged.Next >= live.Next {
 				return true, err
 			}
@@ -97,69 +120,13 @@ func (p *part) stand(ctx context.Context) (live, staged cache.Spot, err error) {
 	return live, staged, err
 }
 
-// verify compares the staged digest with those of the caches that stand, or stood
-// a moment ago, at the same position, the live one among them: its digest is that of what it once
-// folded, whatever became of the states since. One that agrees is enough; when
-// none does within the time, it says so.
-func (p *part) verify(ctx context.Context) (why string, err error) {
-	why = "no other cache stood at the same position"
-	ours := make(map[int64]cache.Digest) // by position
-	theirs := make(map[string]map[int64]cache.Digest)
-	err = wait(ctx, verifyFor, fmt.Sprintf("partition %d is verified", p.id), func() (bool, error) {
-		_, staged, err := p.stand(ctx)
-		if err != nil {
-			return true, err
-		}
-		ours[staged.Next] = staged.Digest
-		for _, other := range append([]*cache.Inspector{p.cfg.Live}, p.cfg.Witnesses...) {
-			name := other.Layout().Service
-			spot, err := spots(ctx, other, p.id)
-			if err != nil {
-				return true, err
-			}
-			if theirs[name] == nil {
-				theirs[name] = make(map[int64]cache.Digest)
-			}
-			if spot.Known {
-				theirs[name][spot.Next] = spot.Digest
-			}
-			same, differ := match(ours, theirs[name])
-			switch {
-			case same:
-				p.report.Verified = append(p.report.Verified, name)
-			case differ >= 0:
-				why = fmt.Sprintf("its digest at %d is %012x, and that of %s is %012x", differ, uint64(ours[differ]), name, uint64(theirs[name][differ]))
-			}
-		}
-		return len(p.report.Verified) > 0, nil
-	})
-	if !errors.Is(err, errPatience) {
-		return "", err
-	}
-	p.report.Unverified = why // of the whole log it is said, and not refused: there is nothing better
-	return why, nil
-}
-
-// match says whether two caches had the same digest at a position of both, and if
-// they only had others, at which; -1 where they never met.
-func match(ours, theirs map[int64]cache.Digest) (same bool, differ int64) {
-	differ = -1
-	for at, digest := range theirs {
-		own, met := ours[at]
-		if met && own == digest {
-			return true, -1
-		}
-		if met {
-			differ = at
-		}
-	}
-	return false, differ
-}
-
 // swap puts the staged partition in the place of the live one at the first moment
 // at which nothing is lost by it: the staged position is there or ahead, and the
 // service has kept aside itself what cannot be applied in between.
 func (p *part) swap(ctx context.Context) error {
+	if p.report.Unverified != "" && !p.cfg.Unverified {
+		return exit.Refuse("partition %d is not verified: %s", p.id, p.report.Unverified)
+	}
 	unheard := false // a swap was sent, and Redis did not answer
 	err := wait(ctx, p.cfg.Patience, fmt.Sprintf("partition %d is swapped", p.id), func() (bool, error) {
 		live, staged, err := p.stand(ctx)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,9 +34,6 @@ const (
 	// look is how often it is looked where partitions stand: an event takes a
 	// millisecond from the log into the cache.
 	look = 2 * time.Millisecond
-	// verifyFor is how long a cache is waited for that stood at a position where the
-	// staged one stood too: between two events all do.
-	verifyFor = 15 * time.Second
 	// tries and pause are for a Redis that does not answer for a moment: a failover
 	// takes seconds.
 	tries = 20
@@ -47,17 +45,19 @@ const (
 // Config is what a rebuild is made of. All but FromLog, Witnesses, Progress and
 // Logger are required.
 type Config struct {
-	Staging   *cache.Staging
-	Live      *cache.Inspector
-	Witnesses []*cache.Inspector // caches of other services, whose digests the rebuilt one is compared with
-	Kafka     stream.Config
-	Events    string // topic of the decisions
-	State     string // topic of the snapshots
-	Rules     *events.Rules
-	FromLog   bool          // whatever snapshots there are
-	Patience  time.Duration // how long a partition may take to find its moment; a minute when zero
-	Progress  progress.Progress
-	Logger    *slog.Logger
+	Staging    *cache.Staging
+	Live       *cache.Inspector
+	Witnesses  []*cache.Inspector // caches of other services, whose digests the rebuilt one is compared with
+	Kafka      stream.Config
+	Events     string // topic of the decisions
+	State      string // topic of the snapshots
+	Rules      *events.Rules
+	FromLog    bool          // whatever snapshots there are
+	Remains    bool          // also from a log that has lost its beginning: what only stood there is lost
+	Unverified bool          // swap also what no other cache bears out, or one contradicts
+	Patience   time.Duration // how long a partition may take to find its moment; a minute when zero
+	Progress   progress.Progress
+	Logger     *slog.Logger
 }
 
 // Rebuild is a cache that is staged. Close it, whatever became of it.
@@ -65,6 +65,11 @@ type Rebuild struct {
 	cfg   Config
 	parts []*part
 	plan  *Plan
+
+	token   string                  // of the reservation; empty: none
+	end     context.CancelCauseFunc // ends what follows and keeps the reservation
+	keeping sync.WaitGroup
+	life    context.Context // of the reservation
 }
 
 // Prepare stages partitions, all when none is named, follows the log with them,
@@ -103,9 +108,17 @@ func (r *Rebuild) prepare(ctx context.Context) error {
 	if err := r.spots(ctx); err != nil {
 		return err
 	}
-	total := make(map[int32]int64, len(r.parts))
-	for _, p := range r.parts {
-		total[p.id] = 0 // nobody knows how many subjects there are
+	if err := r.room(ctx); err != nil {
+		return err
+	}
+	r.life, r.end = context.WithCancelCause(ctx)
+	if err := r.reserve(r.life, r.end); err != nil {
+		return err
+	}
+	ctx = r.life
+	total, err := r.total(ctx)
+	if err != nil {
+		return err
 	}
 	r.cfg.Progress.Start(total)
 	defer r.cfg.Progress.Done()
@@ -122,6 +135,21 @@ func (r *Rebuild) prepare(ctx context.Context) error {
 		r.plan.add(&p.report)
 	}
 	return nil
+}
+
+// total is how much of the log there is to cover, by partition: by snapshots, or by
+// being followed.
+func (r *Rebuild) total(ctx context.Context) (map[int32]int64, error) {
+	total := make(map[int32]int64, len(r.parts))
+	for _, p := range r.parts {
+		kept, err := p.kept(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.end, p.shown = kept.End, kept.First
+		total[p.id] = kept.End - kept.First
+	}
+	return total, nil
 }
 
 // spots refuses partitions that nobody has: there is nothing to take the place of.
@@ -158,6 +186,9 @@ func (r *Rebuild) Plan() *Plan { return r.plan }
 // other. A partition that was swapped stays so when a later one fails.
 func (r *Rebuild) Swap(ctx context.Context) error {
 	for i, p := range r.parts {
+		if err := context.Cause(r.life); err != nil {
+			return err
+		}
 		if err := p.swap(ctx); err != nil {
 			if i > 0 {
 				return &exit.PartlyError{Err: err, Resume: fmt.Sprintf("rebuild from partition %d on", p.id)}
@@ -171,10 +202,12 @@ func (r *Rebuild) Swap(ctx context.Context) error {
 // Close ends the following and removes what is still staged.
 func (r *Rebuild) Close(ctx context.Context) error {
 	var faults []error
-	for _, p := range r.parts {
-		faults = append(faults, p.close(ctx))
+	if r.token != "" { // else what is staged is another's
+		for _, p := range r.parts {
+			faults = append(faults, p.close(ctx))
+		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, r.unreserve(ctx))...)
 }
 
 // errPatience is why something is not waited for any longer.

@@ -8,7 +8,6 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/basis"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
 // lot is how many states are written at a time: a few for each bucket, and a
@@ -22,17 +21,15 @@ func (p *part) fromSnapshots(ctx context.Context) (why string, err error) {
 	if why != "" || err != nil {
 		return why, err
 	}
-	log, err := stream.NewReader(stream.ReaderConfig{Config: p.cfg.Kafka, Topic: p.cfg.Events})
-	if err != nil {
-		return "", err
-	}
-	defer log.Close()
-	kept, err := log.Offsets(ctx, p.id)
+	kept, err := p.kept(ctx)
 	switch {
 	case err != nil:
 		return "", err
-	case at < kept[p.id].First || at > kept[p.id].End:
-		return fmt.Sprintf("the snapshots reach to %d, and the log has %d to %d", at, kept[p.id].First, kept[p.id].End), nil
+	case at < kept.First && p.cfg.Remains:
+		p.report.Why = fmt.Sprintf("the snapshots reach to %d: nobody knows what stood from there to %d", at, kept.First)
+		at = kept.First
+	case at < kept.First || at > kept.End:
+		return fmt.Sprintf("the snapshots reach to %d, and the log has %d to %d", at, kept.First, kept.End), nil
 	}
 	err = unshaken(ctx, func() error {
 		mark, err := p.cfg.Staging.Claim(ctx, p.id)
@@ -42,6 +39,7 @@ func (p *part) fromSnapshots(ctx context.Context) (why string, err error) {
 		return err
 	})
 	p.report.From = at
+	p.show(at)
 	return "", err
 }
 
@@ -56,7 +54,6 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 	full := make([]cache.Full, 0, lot)
 	flush := func() error {
 		err := unshaken(ctx, func() error { return p.cfg.Staging.Fill(ctx, p.id, full) })
-		p.cfg.Progress.Add(p.id, int64(len(full)))
 		full = full[:0]
 		return err
 	}
@@ -75,18 +72,13 @@ func (p *part) load(ctx context.Context) (at int64, why string, err error) {
 	return read.From, "", unshaken(ctx, func() error { return p.cfg.Staging.FillHolds(ctx, p.id, read.Held) })
 }
 
-// remains refuses to build from a log that has lost its beginning, unless it is
-// asked for: an old permission in it may have lost the withdrawal before it.
-func (p *part) remains(ctx context.Context, why string) error {
+// kept returns what the log has of the partition.
+func (p *part) kept(ctx context.Context) (stream.Offsets, error) {
 	log, err := stream.NewReader(stream.ReaderConfig{Config: p.cfg.Kafka, Topic: p.cfg.Events})
 	if err != nil {
-		return err
+		return stream.Offsets{}, err
 	}
 	defer log.Close()
-	kept, err := log.Offsets(ctx, p.id)
-	if err == nil && kept[p.id].First > 0 {
-		err = exit.Refuse("partition %d: the log begins at %d, and snapshots cannot stand in (%s); --from-log builds from what is left",
-			p.id, kept[p.id].First, why)
-	}
-	return err
+	all, err := log.Offsets(ctx, p.id)
+	return all[p.id], err
 }

@@ -25,8 +25,9 @@ type Report struct {
 	Partition int32            `json:"partition"`
 	Services  []Service        `json:"services"`
 	Purposes  []events.Purpose `json:"purposes"`
-	Decided   []Event          `json:"decidedBy"` // the events that answers and holds name
-	Disagree  []string         `json:"disagree"`  // which services, and in what
+	Decided   []Event          `json:"decidedBy"`         // the events that answers and holds name
+	Disagree  []string         `json:"disagree"`          // which services, and in what
+	Missing   []string         `json:"missing,omitempty"` // services that have to be there, and have no cache
 }
 
 // Service is what one service knows.

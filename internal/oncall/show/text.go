@@ -13,6 +13,7 @@ import (
 // Text implements [output.Result]: the services, what they answer, and by which
 // events.
 func (r *Report) Text(w io.Writer) {
+	defer output.Missing(w, r.Missing)
 	fmt.Fprintf(w, "%v, partition %d\n\n", r.Subject, r.Partition)
 	output.Columns(w, []string{"SERVICE", "NEXT", "FRESH", "VERSION", "HELD BY"}, func(yield func([]string) bool) {
 		for _, s := range r.Services {

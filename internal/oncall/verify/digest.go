@@ -25,7 +25,7 @@ func (p *pass) sumUp(ctx context.Context) error {
 	}
 	if p.result.marks == nil {
 		for _, s := range p.spots {
-			known := s.Known && p.first <= s.Next && s.Next <= p.offsets.End
+			known := s.Known && !s.Midway && !s.Torso && p.first <= s.Next && s.Next <= p.offsets.End
 			p.result.marks = append(p.result.marks, mark{at: s.Next, known: known, keeps: s.Digest})
 		}
 	}

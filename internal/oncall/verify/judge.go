@@ -19,6 +19,9 @@ const (
 	Unheld     Kind = "unheld"       // a parked event ought to hold, and does not
 	HeldByNone Kind = "held-by-none" // held, without a parked event
 	NotKept    Kind = "digest"       // the states are right, and the digest that the service keeps is not
+	NotStored  Kind = "sum"          // what is stored is not what the service's digest sums up
+	Disagree   Kind = "disagree"     // two services at the same position keep different digests
+	Torso      Kind = "torso"        // the service built it from a log that had lost its beginning: its guard denies
 	NoPosition Kind = "no-position"  // the service knows nothing of the partition: its guard denies
 	Beyond     Kind = "beyond-log"   // it applied more than the log has: the log lost its end
 	Lost       Kind = "lost"         // it is so far behind that the log no longer has what comes next

@@ -18,9 +18,11 @@ type Report struct {
 	Rate        float64        `json:"eventsPerSecond"`
 	RawRate     float64        `json:"rawEventsPerSecond,omitempty"` // of reading alone, where that was asked for
 	Differences int64          `json:"differences"`
+	Unjudged    int64          `json:"unjudged"` // states of subjects of whom neither log nor snapshots have all
 	Kinds       map[Kind]int64 `json:"kinds"`
 	Partitions  []*Partition   `json:"partitions"`
-	Found       []Difference   `json:"found,omitempty"` // where the caller keeps them
+	Missing     []string       `json:"missing,omitempty"` // services that have to be there, and have no cache
+	Found       []Difference   `json:"found,omitempty"`   // where the caller keeps them
 }
 
 // What a partition is judged by.
@@ -135,13 +137,12 @@ func (v *verifier) conclude(p *Partition, last *pass) {
 		s := p.service(i)
 		spot := last.spots[i]
 		s.Known, s.Next = spot.Known, spot.Next
-		whole := func(kind Kind, log, stored string) {
-			s.Differences++
-			v.pass(Difference{Kind: kind, Service: s.Service, Partition: p.Partition, Log: log, Stored: stored})
-		}
+		whole := func(kind Kind, log, stored string) { v.whole(p, i, kind, log, stored) }
 		switch {
 		case !spot.Known:
 			whole(NoPosition, "", "")
+		case spot.Torso:
+			whole(Torso, "", "")
 		case spot.Next > last.offsets.End:
 			whole(Beyond, fmt.Sprint(last.offsets.End), fmt.Sprint(spot.Next))
 		case spot.Next < last.offsets.First:
@@ -163,6 +164,9 @@ func hex(d cache.Digest) string { return fmt.Sprintf("%012x", uint64(d)) }
 // add enters a partition that is done.
 func (r *Report) add(p *Partition) {
 	r.Subjects += p.Subjects
+	for _, s := range p.Services {
+		r.Unjudged += s.Unjudged
+	}
 	r.Partitions = append(r.Partitions, p)
 }
 

@@ -13,6 +13,7 @@ import (
 
 // Text implements [output.Result]: a line for each service and partition, and the sum.
 func (r *Report) Text(w io.Writer) {
+	defer output.Missing(w, r.Missing)
 	for _, d := range r.Found {
 		d.Text(w)
 	}
@@ -36,6 +37,9 @@ func (r *Report) Text(w io.Writer) {
 		fmt.Fprintf(w, "; reading alone: %.0f a second", r.RawRate)
 	}
 	fmt.Fprintf(w, "\n%d subjects, %d differences\n", r.Subjects, r.Differences)
+	if r.Unjudged > 0 {
+		fmt.Fprintf(w, "%d states were not judged: neither log nor snapshots have all that decides\n", r.Unjudged)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
 		fmt.Fprintf(w, "  %s: %d\n", kind, r.Kinds[kind])
 	}

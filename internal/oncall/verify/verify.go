@@ -65,7 +65,7 @@ type verifier struct {
 	events  atomic.Int64
 }
 
-// Run compares. Where something differs the error is [exit.ErrFindings].
+// Run compares. Where something differs, or somebody cannot be judged, the error is [exit.ErrFindings].
 func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
 	if cfg.States == 0 {
 		cfg.States = DefaultStates
@@ -97,7 +97,7 @@ func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	v.report.finish(v.events.Load(), time.Since(began))
-	if v.report.Differences > 0 {
+	if v.report.Differences > 0 || v.report.Unjudged > 0 {
 		return v.report, exit.ErrFindings
 	}
 	return v.report, nil
@@ -224,6 +224,11 @@ func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int3
 		last = p
 		result.Passes++
 		share, more = share.Rest()
+	}
+	if !result.whole() && v.Subject.IsZero() {
+		if err := v.compareDigests(ctx, result); err != nil {
+			return err
+		}
 	}
 	v.conclude(result, last)
 	v.mu.Lock()

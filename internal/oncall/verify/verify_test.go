@@ -281,7 +281,8 @@ func TestWhatTheLogNoLongerHasIsNotJudged(t *testing.T) {
 		}
 	}
 	_, found = o.verify(t, Config{})
-	require.Len(t, found, 1)
+	require.Len(t, found, 2)
+	require.Equal(t, NotStored, found[1].Kind, "and what is stored is not what its digest says")
 	require.Equal(t, Missing, found[0].Kind)
 }
 
@@ -397,6 +398,34 @@ func TestSnapshotsWithoutAWitnessJudgeNobody(t *testing.T) {
 	require.Positive(t, r.Partitions[0].Services[0].Unjudged)
 
 	r, err = Run(t.Context(), o.Cluster, Config{States: 20})
-	require.NoError(t, err)
+	require.ErrorIs(t, err, exit.ErrFindings)
 	require.Contains(t, r.Partitions[0].Why, "more subjects than 20")
+}
+
+// Neither log nor snapshots judge, and yet a ruined partition is found: what is
+// stored is not what its digest says, and services differ.
+func TestWhatNobodyCanJudgeIsAFindingAndDigestsAreComparedWithoutTheLog(t *testing.T) {
+	o := newTown(t, 1, 100, "marketing", "targeting")
+	o.live(t, 1000)
+	o.settle(t)
+	o.forget(t, 0, 900)
+	r, err := Run(t.Context(), o.Cluster, Config{})
+	require.ErrorIs(t, err, exit.ErrFindings)
+	require.Empty(t, r.Kinds)
+	require.Positive(t, r.Unjudged)
+
+	all, prefix := o.states(t, "marketing"), o.inspector(t, "marketing").Layout().Prefix(0)
+	require.NoError(t, o.client.HDel(t.Context(), all[0].key, all[0].field).Err())
+	r, _ = Run(t.Context(), o.Cluster, Config{})
+	require.EqualValues(t, 1, r.Kinds[NotStored])
+	require.Zero(t, r.Kinds[Disagree])
+
+	require.NoError(t, o.client.HSet(t.Context(), prefix+"pos", "digest", "1").Err())
+	r, _ = Run(t.Context(), o.Cluster, Config{})
+	require.EqualValues(t, 1, r.Kinds[Disagree])
+
+	require.NoError(t, o.client.HSet(t.Context(), prefix+"pos", "torso", "1").Err())
+	r, _ = Run(t.Context(), o.Cluster, Config{})
+	require.EqualValues(t, 1, r.Kinds[Torso])
+	require.Zero(t, r.Kinds[Disagree], "it is found already, and witnesses nothing")
 }
