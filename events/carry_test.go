@@ -178,9 +178,14 @@ func TestStagesOnlyGoForward(t *testing.T) {
 		{StageEnded, StageOpening, 0, StageEnded, ReasonBehindBarrier},
 		{StageEnded, StageEnded, 7, StageEnded, ReasonBehindBarrier},
 	} {
-		got, reason := c.from.Turn(c.to, c.offset)
+		got, reason := c.from.Turn(Barrier{2, 5, c.to}, Position{2, 5, c.offset})
 		require.Equal(t, c.want, got, "%v", c)
 		require.Equal(t, c.reason, reason, "%v", c)
+	}
+	for _, other := range []Barrier{{1, 5, StageEnded}, {2, 6, StageEnded}} { // as a mirrored or misrouted one would be
+		got, reason := StageOpen.Turn(other, Position{2, 5, 7})
+		require.Equal(t, StageOpen, got)
+		require.Equal(t, ReasonBarrier, reason)
 	}
 	for _, s := range []Stage{StageOpen, StageOpening, StageEnded} {
 		named, ok := ParseStage(s.String())

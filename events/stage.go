@@ -2,7 +2,7 @@ package events
 
 // Stage is what a partition of the log is in, for one generation of it: states of
 // the generation before are entered, decisions count, or the log has ended. A
-// barrier ([LogBarrier]) turns it. The zero Stage is that of a log in which no
+// [Barrier] turns it. The zero Stage is that of a log in which no
 // barrier stands, as generation 1 begins: decisions count.
 type Stage uint8
 
@@ -41,15 +41,24 @@ const (
 	ReasonBarrier       = "barrier-out-of-place"
 )
 
-// Turn returns the stage behind a barrier at an offset that says what comes, or why
-// there can be no such barrier: states are entered at the very beginning alone, and
-// nothing comes behind the end.
-func (s Stage) Turn(to Stage, offset int64) (next Stage, reason string) {
+// Barrier is a record that turns the stage of the partition in which it stands.
+type Barrier struct {
+	Generation uint32 // of the log
+	Partition  int32
+	Stage      Stage // from here on
+}
+
+// Turn returns the stage behind a barrier at a place, or why there can be none: it
+// is another partition's, states are entered at the very beginning alone, and nothing
+// comes behind the end.
+func (s Stage) Turn(b Barrier, at Position) (next Stage, reason string) {
 	switch {
 	case s == StageEnded:
 		return s, ReasonBehindBarrier
-	case to == StageOpening && offset == 0, to == StageOpen && s == StageOpening, to == StageEnded && s == StageOpen:
-		return to, ""
+	case b.Generation != at.Generation || b.Partition != at.Partition:
+		return s, ReasonBarrier
+	case b.Stage == StageOpening && at.Offset == 0, b.Stage == StageOpen && s == StageOpening, b.Stage == StageEnded && s == StageOpen:
+		return b.Stage, ""
 	}
 	return s, ReasonBarrier
 }
