@@ -24,6 +24,7 @@ type Redis struct {
 	lookup  *lookup
 	checks  checks
 
+	ahead    bool      // of the next generation: its layout is not recorded yet, see Successor
 	encoders sync.Pool // of *encoder
 	attempts atomic.Int64
 	mu       sync.Mutex
@@ -72,8 +73,10 @@ func (r *Redis) Claim(ctx context.Context, partition int32) (Mark, error) {
 	if err := r.checks.recent(ctx, r.Check); err != nil {
 		return Mark{}, err
 	}
-	if err := r.record(ctx); err != nil {
-		return Mark{}, err
+	if !r.ahead {
+		if err := r.record(ctx); err != nil {
+			return Mark{}, err
+		}
 	}
 	mark, err := r.mark(ctx, r.scripts.claim, partition, 0)
 	if errors.Is(err, ErrDamaged) {

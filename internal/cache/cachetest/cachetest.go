@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t testing.TB) Fixture) {
 		{"TakenOverPartitionFencesItsOldOwner", oldOwnerIsFenced},
 		{"FreshnessIsNeverAheadAndNeverGoesBack", freshnessIsABound},
 		{"FreshnessNeedsAProofAtTheRightPosition", freshnessNeedsProof},
+		{"StageMovesWithThePosition", stageMoves},
 		{"ReceiptsOnlyCoverMore", receiptsOnlyCoverMore},
 		{"OutboxKeepsWhatWasNotDone", outboxKeeps},
 		{"OutboxKeepsWhatChangedSince", outboxKeepsNewer},

@@ -3,5 +3,6 @@
 if epoch and epoch ~= ARGV[1] then return reply(FENCED) end
 if not epoch then return reply(MOVED) end
 applied, digest, top = ARGV[2], ARGV[3], larger(larger(top, ARGV[4]), ARGV[2])
-call('HSET', POS, 'next', applied, 'digest', digest, 'top', top)
+stage = ''
+call('HSET', POS, 'next', applied, 'digest', digest, 'top', top, 'stage', stage)
 return reply(OK)
