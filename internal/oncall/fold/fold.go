@@ -51,7 +51,8 @@ func (p *Person) Version() int64 {
 type Fold struct {
 	Partition int32
 	Share     Share
-	Next      int64 // the next offset to fold
+	Next      int64        // the next offset to fold
+	Stage     events.Stage // of the log at Next
 	People    map[string]*Person
 	Holds     map[Hold]*Held // of subjects of the partition
 	Strays    map[Hold]*Held // of subjects of others, by events in this one
@@ -82,7 +83,7 @@ func (f *Fold) Records(records []stream.Record) error {
 	for i := range records {
 		r := &records[i]
 		f.Next = r.Offset + 1
-		if f.mine(r.Key) {
+		if f.mine(r.Key) || string(r.Key) == cloudevent.BarrierKey {
 			f.record(r)
 		}
 		if len(f.Holds)+len(f.Strays) > maxHolds {
@@ -126,9 +127,15 @@ func (f *Fold) record(r *stream.Record) {
 	switch {
 	case !r.LogAppend:
 		f.hold(e.Subject.Reveal(), first, at.Position)
+	case e.Type == events.LogBarrier:
+		f.Stage, _ = f.Stage.Turn(e.Barrier, at.Position)
 	case f.cfg.Layout.PartitionOf(e.Subject) != f.Partition:
 		if e.Type.Restricts() {
 			f.stray(e.Subject.Reveal(), first, at.Position)
+		}
+	case f.Stage.Takes(e.Type) != "":
+		if e.Type.Restricts() {
+			f.hold(e.Subject.Reveal(), first, at.Position)
 		}
 	default:
 		f.apply(e, first)
