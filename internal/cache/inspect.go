@@ -28,12 +28,13 @@ func (i *Inspector) Layout() Layout { return i.layout }
 
 // Spot is where a partition stands. The zero Spot knows nothing.
 type Spot struct {
-	Known  bool         // there is a position, and no script died in the partition
-	Next   int64        // the next offset to apply
-	Top    int64        // no stored state has a version at or above
-	Digest Digest       // of all stored states, as the consumer keeps it
-	Stage  events.Stage // of the log at Next
-	Waits  int64        // subjects whose action is still to be done
+	Known  bool          // there is a position, and no script died in the partition
+	Next   int64         // the next offset to apply
+	Top    int64         // no stored state has a version at or above
+	Digest Digest        // of all stored states, as the consumer keeps it
+	Stage  events.Stage  // of the log at Next
+	Waits  int64         // subjects whose action is still to be done
+	Fresh  events.Millis // by the clock of Redis; 0 is never
 }
 
 // Spots reads where partitions stand, in one round trip.
@@ -41,7 +42,7 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 	pipe := i.client.Pipeline()
 	cmds, waits := make([]*redis.SliceCmd, len(partitions)), make([]*redis.IntCmd, len(partitions))
 	for n, p := range partitions {
-		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk", "stage")
+		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk", "stage", "fresh")
 		waits[n] = pipe.ZCard(ctx, i.layout.Prefix(p)+outboxName)
 	}
 	_, _ = pipe.Exec(ctx) // only the first error: each command has its own
@@ -55,7 +56,7 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 		if p.text(0) == "" || strings.HasSuffix(p.text(3), "?") {
 			continue
 		}
-		spots[n] = Spot{Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Stage: p.stage(4), Waits: waits[n].Val()}
+		spots[n] = Spot{Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Stage: p.stage(4), Waits: waits[n].Val(), Fresh: events.Millis(p.optional(5))}
 		if p.err != nil {
 			return nil, i.failed(partitions[n], p.err)
 		}

@@ -1,0 +1,112 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
+)
+
+// The whole way, with events until the barrier and again behind the swap, a stray
+// withdrawal behind the barrier, and guards that are asked all the time.
+func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
+	for name, partitions := range map[string][2]int32{"twice as many": {3, 6}, "fewer": {5, 3}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, partitions[0], partitions[1])
+			services := []string{"marketing", "targeting"}
+			for _, s := range services {
+				w.start(s, w.old)
+			}
+			w.live(w.old, 400)
+			gone, stays, stray := w.subject("p-gone"), w.subject("p-stays"), w.subject("p-stray")
+			grant := w.decide(events.Granted, gone)
+			w.publish(w.old, grant, w.decide(events.Granted, stays), w.decide(events.Granted, stray), w.decide(events.Withdrawn, gone))
+			w.caughtUp(w.old, services...)
+			stop := w.watch(services...)
+			w.live(w.old, 100)
+
+			cfg := w.config()
+			cfg.Handover = time.Minute
+			cfg.Tell = func(step string) {
+				switch {
+				case strings.HasPrefix(step, "ended"):
+					w.publish(w.old, w.decide(events.Withdrawn, stray)) // of a producer that nobody stopped
+				case strings.Contains(step, "is open"):
+					for _, s := range services {
+						w.leave(s)
+						w.start(s, w.new)
+					}
+				}
+			}
+			report, err := Run(t.Context(), cfg)
+			require.NoError(t, err, "%v", report)
+			require.Empty(t, report.Waiting)
+			require.Equal(t, 1, report.Strays)
+
+			w.publish(w.new, grant) // a late copy of what was withdrawn
+			w.publish(w.new, w.decide(events.Withdrawn, stays))
+			w.live(w.new, 200)
+			w.caughtUp(w.new, services...)
+			w.requireEqual(services...)
+			stop()
+		})
+	}
+}
+
+// errHere interrupts a run.
+var errHere = errors.New("interrupted here")
+
+// Whatever step it is interrupted behind, the same command goes on, and the end is the
+// same.
+func TestInterruptedLayoutGoesOn(t *testing.T) {
+	const steps = 9 // at least so many there are, without holds, strays and a hand-over
+	for last := 1; last <= steps; last++ {
+		t.Run("", func(t *testing.T) {
+			w := newWorld(t, 2, 3)
+			services := []string{"marketing", "targeting"}
+			for _, s := range services {
+				w.start(s, w.old)
+			}
+			w.live(w.old, 150)
+			w.caughtUp(w.old, services...)
+			stop := w.watch(services...)
+
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			cfg := w.config()
+			n := 0
+			cfg.Tell = func(string) {
+				if n++; n == last {
+					cancel(errHere)
+				}
+			}
+			_, err := Run(ctx, cfg)
+			if err != nil {
+				var partly *exit.PartlyError
+				require.ErrorAs(t, err, &partly, "it says how to go on")
+			}
+			cfg = w.config()
+			_, err = Run(t.Context(), cfg)
+			require.NoError(t, err)
+			for _, s := range services {
+				w.leave(s)
+				w.start(s, w.new)
+			}
+			w.live(w.new, 50)
+			w.caughtUp(w.new, services...)
+			report, err := Run(t.Context(), w.config())
+			require.NoError(t, err)
+			require.Equal(t, []string{"every service has taken over"}, report.Steps, "there is nothing left to do")
+			w.live(w.new, 50)
+			w.caughtUp(w.new, services...)
+			w.requireEqual(services...)
+			stop()
+		})
+	}
+}
