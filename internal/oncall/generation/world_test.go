@@ -280,7 +280,10 @@ func (w *world) watch(names ...string) (stop func()) {
 		g := guard.New(w.client, name)
 		watching.Go(func() {
 			known := make(map[events.Subject]time.Time) // since when it was seen to be denied
+			pace := time.NewTicker(time.Millisecond)    // the machine is for others too
+			defer pace.Stop()
 			for ctx.Err() == nil {
+				<-pace.C
 				s, before, ok := w.anybody()
 				if !ok {
 					continue
