@@ -107,7 +107,7 @@ func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
 		Links: []doctor.Link{{Name: "kafka", Addrs: cfg.Kafka.Brokers, TLS: kafka}, {Name: "redis", Addrs: cfg.Redis.Addrs, TLS: redis}},
 	}
 	for _, name := range f.services {
-		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name})
+		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name, s.Generation), Decides: name == policy.Name})
 	}
 	if f.canary {
 		asked := slices.DeleteFunc(slices.Clone(f.services), func(name string) bool {

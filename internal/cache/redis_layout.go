@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -53,6 +54,23 @@ func fieldsOf(l Layout) []any {
 		"format", layoutFormat, "topic", l.Topic, "generation", strconv.FormatUint(uint64(l.Generation), 10),
 		"partitions", strconv.Itoa(int(l.Partitions)), "buckets", strconv.Itoa(int(l.Buckets)),
 	}
+}
+
+// Agree says whether a service may begin with a layout: it is the recorded one, or none
+// is recorded ([ErrLayout]). Whoever is configured for another generation finds out
+// before it joins anything.
+func Agree(ctx context.Context, client redis.UniversalClient, l Layout) error {
+	recorded, err := readLayout(ctx, client, l.Service)
+	switch {
+	case errors.Is(err, ErrNoLayout):
+		return nil
+	case err != nil:
+		return fmt.Errorf("layout of %s: %w", l.Service, err)
+	case recorded != l:
+		return fmt.Errorf("layout of %s: %w: generation %d of %s with %d partitions of %d buckets, and the settings say generation %d of %s with %d of %d",
+			l.Service, ErrLayout, recorded.Generation, recorded.Topic, recorded.Partitions, recorded.Buckets, l.Generation, l.Topic, l.Partitions, l.Buckets)
+	}
+	return nil
 }
 
 func readLayout(ctx context.Context, client redis.UniversalClient, service string) (Layout, error) {

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 
 // look is how often it is looked where services stand.
 const look = 20 * time.Millisecond
+
+// errStill is why something is not waited for any longer.
+var errStill = errors.New("unchanged")
 
 // poll calls f now and then until it is done, or fails. What f returns says how far
 // the matter is: when it does not change for the patience it is given up.
@@ -27,7 +31,7 @@ func poll(ctx context.Context, patience time.Duration, f func() (still string, d
 		case still != before:
 			before, since = still, time.Now()
 		case time.Since(since) > patience:
-			return fmt.Errorf("%s, for %v", still, patience)
+			return fmt.Errorf("%s, %w for %v", still, errStill, patience)
 		}
 		select {
 		case <-tick.C:

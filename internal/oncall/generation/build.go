@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,9 +14,9 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
-// freshEnough is how old the proof of a cache may be that somebody keeps fresh: what
-// guards accept (guard.DefaultMaxStaleness).
-const freshEnough events.Millis = 3_000
+// freshEnough is how old the proof of a cache may be that somebody keeps fresh, in
+// milliseconds: what guards accept (guard.DefaultMaxStaleness).
+const freshEnough = 3_000
 
 // build folds the new log into the cache of every service that does not do so itself,
 // until it holds all that was carried and is fresh. What it then holds is compared with
@@ -52,21 +54,26 @@ func (l *layout) build(ctx context.Context) (string, error) {
 	return fmt.Sprintf("built the caches of %d services, generation %d", len(built), l.New.Generation), nil
 }
 
+// takenOver bounds how long a service that has just claimed the next cache may take to
+// prove all of it fresh, before it is folded beside it: that would fence the service.
+const takenOver = 2 * freshEnough * time.Millisecond
+
 // runs says whether the service itself keeps the next cache fresh.
-func (s *service) runs(ctx context.Context) (bool, error) {
+func (s *service) runs(ctx context.Context) (alive bool, err error) {
 	if !s.adopted {
 		return false, nil
 	}
-	stands, err := cache.NewReader(s.client, s.name()).Stands(ctx)
-	if err != nil {
-		return false, err
+	err = poll(ctx, takenOver, func() (string, bool, error) {
+		stands, err := cache.NewReader(s.client, s.name()).Stands(ctx)
+		alive = err == nil && !slices.ContainsFunc(stands, func(stand cache.Stand) bool {
+			return !stand.Known || !stand.Proved || stand.Age.Milliseconds() > int64(freshEnough)
+		})
+		return "", alive, err
+	})
+	if errors.Is(err, errStill) {
+		err = nil // nobody does
 	}
-	for _, stand := range stands {
-		if !stand.Known || !stand.Proved || stand.Age.Milliseconds() > int64(freshEnough) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return alive, err
 }
 
 // follow waits until the next cache has folded all that the new log holds, and is fresh.
