@@ -2,6 +2,7 @@ package consumers
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,5 +173,38 @@ func TestBarrierOfAnotherPartitionTurnsNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, b.rules.Decide(view.State, "promotion").Allowed)
 		require.Len(t, b.reasons(), 4)
+	})
+}
+
+// Who takes over acts on what the outbox holds. A subject whose state changes
+// meanwhile, by what asks for no action, is acted on once more, and not forgotten.
+func TestOutboxIsEmptiedThoughStatesChangeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		s := of(t, 1, 0)
+		b.log.tell(b.decided(t, events.Granted, s, 1000))
+		b.log.tell(b.decided(t, events.Withdrawn, s, 9000))
+		b.action.fail = func() error { return errors.New("not now") }
+		stop := b.start(t)
+		require.Eventually(t, func() bool { return b.mark(1).Next == 2 }, time.Minute, 10*time.Millisecond)
+		require.NoError(t, stop())
+		require.Less(t, b.mark(1).Acted, int64(2))
+
+		changed := false
+		b.action.fail = func() error {
+			if !changed {
+				changed = true
+				e := b.decided(t, events.PolicyAccepted, s, 20_000)
+				e.Purposes = 0
+				b.log.tell(e)
+				for b.mark(1).Next < 3 {
+					<-time.After(time.Millisecond) // of the bubble's own clock
+				}
+			}
+			return nil
+		}
+		stop = b.start(t)
+		b.waitCaughtUp(t)
+		require.NoError(t, stop())
 	})
 }

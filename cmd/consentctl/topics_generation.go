@@ -9,8 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/kelisim/kelisim/consumers"
+	"github.com/kelisim/kelisim/consumers/affiliate"
+	"github.com/kelisim/kelisim/consumers/marketing"
+	"github.com/kelisim/kelisim/consumers/policy"
+	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -87,6 +93,9 @@ func (s *session) generationConfig(ctx context.Context, plan *topics.Generation,
 	cfg = generation.Config{
 		Old: layoutOf(plan.From, plan.Old, plan.Partitions), New: layoutOf(plan.To, plan.New, plan.Wanted), Create: created,
 		Kafka: s.Kafka, Topics: generation.Topics{Parked: s.Topics.Parked, Receipts: s.Topics.Receipts},
+		Kept: map[string]func(context.Context, redis.UniversalClient, []consumers.Slot, []consumers.Slot) (int, error){
+			marketing.Name: marketing.Carry, targeting.Name: targeting.Carry, affiliate.Name: affiliate.Carry, policy.Name: policy.Carry,
+		},
 		Progress: s.progress("carry", "subjects"), Logger: s.Logger,
 		Tell: func(step string) { fmt.Fprintln(s.ErrOrStderr(), step) },
 	}
@@ -108,14 +117,14 @@ func (s *session) generationConfig(ctx context.Context, plan *topics.Generation,
 	if cfg.Parked, err = s.openDesk(cfg.New, cfg.Rules); err != nil {
 		return cfg, nil, err
 	}
-	policy, err := policyfeed.New(policyfeed.Config{Kafka: s.Kafka, Topic: s.Topics.Policies, Logger: s.Logger})
+	published, err := policyfeed.New(policyfeed.Config{Kafka: s.Kafka, Topic: s.Topics.Policies, Logger: s.Logger})
 	if err != nil {
 		return cfg, nil, err
 	}
-	cfg.Policy = policy
+	cfg.Policy = published
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
-	following.Go(func() { _ = policy.Run(ctx) }) // it returns when the context ends
+	following.Go(func() { _ = published.Run(ctx) }) // it returns when the context ends
 	return cfg, func() {
 		cancel()
 		following.Wait()

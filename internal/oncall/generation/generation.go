@@ -3,7 +3,8 @@
 //
 //	topics → opening barriers → barriers behind the old log → every service folds to them
 //	→ states are carried into the new log → its caches are built beside the live ones
-//	→ the recorded layouts change → the old ones are retired → the new log is open
+//	→ the recorded layouts change → the old ones are retired → what teams keep is moved
+//	→ the new log is open
 //	→ what came behind a barrier is published again → the services take over
 //
 // Every step looks first what is there, so the whole can be interrupted anywhere and
@@ -37,10 +38,11 @@ import (
 type Admin interface {
 	Topics(ctx context.Context, names ...string) (map[string]stream.Topic, error)
 	Offsets(ctx context.Context, topic string) (map[int32]stream.Offsets, error)
+	OffsetsAt(ctx context.Context, topic string, at time.Time) (map[int32]int64, error)
 	CreateTopics(ctx context.Context, specs []stream.TopicSpec) error
 }
 
-// Config is what a new layout is made of. All but Progress, Logger, Tell and Handover
+// Config is what a new layout is made of. All but Kept, Progress, Logger, Tell and Handover
 // are required.
 type Config struct {
 	Old, New cloudevent.Layout
@@ -55,6 +57,10 @@ type Config struct {
 	Topics    Topics
 	Policy    consumers.Policy // what is published, followed
 	Rules     *events.Rules
+
+	// Kept moves what a service keeps beside the states from the slots of one layout to
+	// those of another, by service, and says how many keys that were.
+	Kept map[string]func(ctx context.Context, client redis.UniversalClient, from, to []consumers.Slot) (int, error)
 
 	Handover time.Duration // how long the new caches are kept fresh for services to take over; 0: not at all
 	Patience time.Duration // how long a service may stand still before its barrier; a minute when zero
@@ -84,7 +90,6 @@ type layout struct {
 	Config
 	report   *Report
 	services []*service
-	read     map[int32]int64 // how far the old log was read by whoever read least of it, when the services left
 }
 
 // service is one service's caches on the way.
@@ -120,14 +125,14 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
-	l := &layout{Config: cfg, report: &Report{Steps: []string{}}, read: make(map[int32]int64)}
+	l := &layout{Config: cfg, report: &Report{Steps: []string{}}}
 	if err := l.open(ctx); err != nil {
 		return l.report, err
 	}
 	defer l.close()
 	for _, step := range []func(context.Context) (string, error){
 		l.createTopics, l.openPartitions, l.endPartitions, l.awaitServices, l.carry, l.build, l.carryHolds,
-		l.adopt, l.retire, l.letIn, l.publishStrays, l.handOver,
+		l.adopt, l.retire, l.carryKept, l.letIn, l.publishStrays, l.handOver,
 	} {
 		done, err := step(ctx)
 		if err != nil && len(l.report.Steps) > 0 {

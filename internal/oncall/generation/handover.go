@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
 )
 
 // adopt makes the next layout of every service the recorded one, each at one moment.
@@ -42,9 +44,6 @@ func (l *layout) retire(ctx context.Context) (string, error) {
 		if done {
 			continue
 		}
-		if err := l.noteEnds(ctx, s); err != nil {
-			return "", err
-		}
 		if err := s.Retire(ctx); err != nil {
 			return "", err
 		}
@@ -54,6 +53,36 @@ func (l *layout) retire(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return fmt.Sprintf("generation %d is retired for %s", l.Old.Generation, strings.Join(names, ", ")), nil
+}
+
+// carryKept moves what services and their teams keep beside the states: now that the
+// old slots are behind for good, no desk writes to them, and before a decision counts
+// that could take anything out of the new ones.
+func (l *layout) carryKept(ctx context.Context) (string, error) {
+	moved := 0
+	for _, s := range l.services {
+		carry := l.Kept[s.name()]
+		if carry == nil {
+			continue
+		}
+		n, err := carry(ctx, s.client, slots(s.Live()), slots(s.Layout()))
+		if err != nil {
+			return "", err
+		}
+		moved += n
+	}
+	if moved == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("moved %d keys that are kept beside the states", moved), nil
+}
+
+func slots(l cache.Layout) []consumers.Slot {
+	all := make([]consumers.Slot, l.Partitions)
+	for p := range all {
+		all[p] = consumers.Slot{Partition: int32(p), Prefix: l.Prefix(int32(p))}
+	}
+	return all
 }
 
 // letIn writes the barriers from which on decisions count in the new log: now that

@@ -181,6 +181,16 @@ func (w *world) subject(id string) events.Subject {
 // caughtUp waits until a service has applied and acted on all that its log holds.
 func (w *world) caughtUp(on cloudevent.Layout, names ...string) {
 	w.t.Helper()
+	defer func() {
+		for _, name := range names {
+			w.t.Logf("%s stands at %+v", name, w.running[name].Marks())
+			select {
+			case err := <-w.running[name].Ended():
+				w.t.Logf("%s ended: %v", name, err)
+			default:
+			}
+		}
+	}()
 	require.Eventually(w.t, func() bool {
 		ends, err := w.admin.Offsets(w.t.Context(), on.Topic)
 		if err != nil {
