@@ -133,7 +133,7 @@ func (b *bench) relay(t *testing.T, partitions int32) {
 		clear(b.running)
 		b.Generation++
 		b.events = partitions
-		b.Topics.Events, b.Topics.State = topics.NextName(b.Topics.Events, b.Generation), topics.NextName(b.Topics.State, b.Generation)
+		b.Topics.Events, b.Topics.State = topics.NameOf(b.Topics.Events, b.Generation), topics.NameOf(b.Topics.State, b.Generation)
 		for _, name := range names {
 			b.start(t, name)
 		}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/kelisim/kelisim/cmd/internal/roles"
 	"github.com/kelisim/kelisim/consumers/policy"
-	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
@@ -57,7 +56,7 @@ func newDoctor(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		env, err := s.patient(&f)
+		env, err := s.patient(ctx, &f)
 		if err != nil {
 			return nil, err
 		}
@@ -85,8 +84,8 @@ func (f *doctorFlags) checks(names []string) ([]doctor.Check, error) {
 }
 
 // patient is what the doctor looks at.
-func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
-	layout, err := deploy.Topics()
+func (s *session) patient(ctx context.Context, f *doctorFlags) (*doctor.Env, error) {
+	layout, err := s.layout(ctx)
 	if err != nil {
 		return nil, err
 	}

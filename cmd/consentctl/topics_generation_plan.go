@@ -33,7 +33,7 @@ func (s *session) planGeneration(ctx context.Context, partitions int) (*topics.G
 			return nil, nil, fmt.Errorf("topic %s: not in deploy/topics.yaml", name)
 		}
 		next := wanted[i]
-		next.Name, next.Partitions = topics.NextName(name, s.Generation+1), partitions
+		next.Name, next.Partitions = topics.NameOf(name, s.Generation+1), partitions
 		created = append(created, next)
 		if name == s.Topics.Events {
 			before.Events = wanted[i]

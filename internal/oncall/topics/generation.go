@@ -58,10 +58,14 @@ type Ends interface {
 // ofGeneration ends the name of a topic of a later generation.
 var ofGeneration = regexp.MustCompile(`\.g[0-9]+$`)
 
-// NextName is the topic of another generation of a topic: consent.events.v1.g2, and
-// then consent.events.v1.g3.
-func NextName(topic string, generation uint32) string {
-	return fmt.Sprintf("%s.g%d", ofGeneration.ReplaceAllString(topic, ""), generation)
+// NameOf is the topic of another generation of a topic: consent.events.v1 of the first,
+// then consent.events.v1.g2, consent.events.v1.g3.
+func NameOf(topic string, generation uint32) string {
+	name := ofGeneration.ReplaceAllString(topic, "")
+	if generation <= 1 {
+		return name
+	}
+	return fmt.Sprintf("%s.g%d", name, generation)
 }
 
 // PlanGeneration looks at everything that a new generation rests on. What stands in
@@ -72,7 +76,7 @@ func PlanGeneration(ctx context.Context, k interface {
 }, b Before,
 ) (*Generation, error) {
 	g := &Generation{
-		From: b.Generation, To: b.Generation + 1, Old: b.Events.Name, New: NextName(b.Events.Name, b.Generation+1),
+		From: b.Generation, To: b.Generation + 1, Old: b.Events.Name, New: NameOf(b.Events.Name, b.Generation+1),
 		Wanted: b.Wanted, Ends: make(map[int32]int64),
 	}
 	refuse := func(format string, args ...any) { g.Refused = append(g.Refused, fmt.Sprintf(format, args...)) }

@@ -65,6 +65,7 @@ func TestNewGenerationIsRefusedWhileAnythingStandsInItsWay(t *testing.T) {
 }
 
 func TestEveryGenerationIsNamedAfterTheFirst(t *testing.T) {
-	require.Equal(t, "consent.events.v1.g2", topics.NextName("consent.events.v1", 2))
-	require.Equal(t, "consent.events.v1.g3", topics.NextName("consent.events.v1.g2", 3))
+	require.Equal(t, "consent.events.v1.g2", topics.NameOf("consent.events.v1", 2))
+	require.Equal(t, "consent.events.v1", topics.NameOf("consent.events.v1.g2", 1))
+	require.Equal(t, "consent.events.v1.g3", topics.NameOf("consent.events.v1.g2", 3))
 }
