@@ -18,6 +18,7 @@ import (
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/targeting"
 	"github.com/kelisim/kelisim/deploy"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/generation"
@@ -93,9 +94,6 @@ func (s *session) generationConfig(ctx context.Context, plan *topics.Generation,
 	cfg = generation.Config{
 		Old: layoutOf(plan.From, plan.Old, plan.Partitions), New: layoutOf(plan.To, plan.New, plan.Wanted), Create: created,
 		Kafka: s.Kafka, Topics: generation.Topics{Parked: s.Topics.Parked, Receipts: s.Topics.Receipts},
-		Kept: map[string]func(context.Context, redis.UniversalClient, []consumers.Slot, []consumers.Slot) (int, error){
-			marketing.Name: marketing.Carry, targeting.Name: targeting.Carry, affiliate.Name: affiliate.Carry, policy.Name: policy.Carry,
-		},
 		Progress: s.progress("carry", "subjects"), Logger: s.Logger,
 		Tell: func(step string) { fmt.Fprintln(s.ErrOrStderr(), step) },
 	}
@@ -105,9 +103,14 @@ func (s *session) generationConfig(ctx context.Context, plan *topics.Generation,
 	if cfg.Admin, err = s.Admin(); err != nil {
 		return cfg, nil, err
 	}
-	if cfg.Redis, err = s.Redis(); err != nil {
+	client, err := s.Redis()
+	if err != nil {
 		return cfg, nil, err
 	}
+	cfg.Open = func(ctx context.Context, live, next cache.Layout) (*cache.Successor, error) {
+		return cache.OpenSuccessor(ctx, client, live, next)
+	}
+	cfg.Kept = kept(client)
 	if cfg.Publisher, err = s.Producer(); err != nil {
 		return cfg, nil, err
 	}
@@ -129,6 +132,17 @@ func (s *session) generationConfig(ctx context.Context, plan *topics.Generation,
 		cancel()
 		following.Wait()
 	}, nil
+}
+
+// kept moves what services keep beside the states.
+func kept(client redis.UniversalClient) map[string]func(context.Context, []consumers.Slot, []consumers.Slot) (int, error) {
+	all := make(map[string]func(context.Context, []consumers.Slot, []consumers.Slot) (int, error))
+	for name, carry := range map[string]func(context.Context, redis.UniversalClient, []consumers.Slot, []consumers.Slot) (int, error){
+		marketing.Name: marketing.Carry, targeting.Name: targeting.Carry, affiliate.Name: affiliate.Carry, policy.Name: policy.Carry,
+	} {
+		all[name] = func(ctx context.Context, from, to []consumers.Slot) (int, error) { return carry(ctx, client, from, to) }
+	}
+	return all
 }
 
 // generationReport is the plan, and what was done of it.

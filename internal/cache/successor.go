@@ -44,6 +44,17 @@ func (s *Successor) Layout() Layout { return s.layout }
 // Live returns the layout of the generation before.
 func (s *Successor) Live() Layout { return s.live }
 
+// Old inspects the cache of the generation before.
+func (s *Successor) Old() *Inspector { return NewInspector(s.client, s.live) }
+
+// Next inspects the cache of the next generation.
+func (s *Successor) Next() *Inspector { return NewInspector(s.client, s.layout) }
+
+// Stands reads where every partition of the recorded layout stands.
+func (s *Successor) Stands(ctx context.Context) ([]Stand, error) {
+	return NewReader(s.client, s.live.Service).Stands(ctx)
+}
+
 // Adopted says whether the next layout is the recorded one.
 func (s *Successor) Adopted(ctx context.Context) (bool, error) {
 	recorded, err := readLayout(ctx, s.client, s.live.Service)

@@ -55,7 +55,7 @@ func (l *layout) awaitServices(ctx context.Context) (string, error) {
 			return "", false, err
 		}
 		for i, s := range some {
-			if all[i], err = s.old().Spots(ctx, numbers(l.Old.Partitions)...); err != nil {
+			if all[i], err = s.Old().Spots(ctx, numbers(l.Old.Partitions)...); err != nil {
 				return "", false, err
 			}
 			for p, spot := range all[i] {

@@ -101,7 +101,7 @@ func (l *layout) endPartitions(ctx context.Context) (string, error) {
 func (l *layout) stages(ctx context.Context) (ended map[int32]bool, from map[int32]int64, err error) {
 	ended, from = make(map[int32]bool), make(map[int32]int64)
 	for i, s := range l.waiting() {
-		spots, err := s.old().Spots(ctx, numbers(l.Old.Partitions)...)
+		spots, err := s.Old().Spots(ctx, numbers(l.Old.Partitions)...)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -64,7 +64,7 @@ func (s *service) runs(ctx context.Context) (alive bool, err error) {
 		return false, nil
 	}
 	err = poll(ctx, takenOver, func() (string, bool, error) {
-		stands, err := cache.NewReader(s.client, s.name()).Stands(ctx)
+		stands, err := s.Stands(ctx)
 		alive = err == nil && !slices.ContainsFunc(stands, func(stand cache.Stand) bool {
 			return !stand.Known || !stand.Proved || stand.Age.Milliseconds() > int64(freshEnough)
 		})
@@ -86,7 +86,7 @@ func (l *layout) follow(ctx context.Context, s *service) error {
 		if err != nil {
 			return "", false, err
 		}
-		spots, err := s.next().Spots(ctx, numbers(l.New.Partitions)...)
+		spots, err := s.Next().Spots(ctx, numbers(l.New.Partitions)...)
 		if err != nil {
 			return "", false, err
 		}
@@ -104,7 +104,7 @@ func (s *service) asExpected(ctx context.Context) error {
 	if s.expect == nil {
 		return nil // an earlier run carried it, and compared
 	}
-	spots, err := s.next().Spots(ctx, numbers(s.Layout().Partitions)...)
+	spots, err := s.Next().Spots(ctx, numbers(s.Layout().Partitions)...)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (l *layout) carryHolds(ctx context.Context) (string, error) {
 	n := 0
 	for _, s := range l.waiting() {
 		for p := range l.Old.Partitions {
-			err := s.old().AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
+			err := s.Old().AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
 				var faults []error
 				for _, h := range all {
 					lay := s.Hold

@@ -30,7 +30,7 @@ func (l *layout) carry(ctx context.Context) (string, error) {
 	if len(l.waiting()) < len(l.services) {
 		return "", nil
 	}
-	source := l.services[0].old()
+	source := l.services[0].Old()
 	c := &carrying{layout: l, digest: make(map[int32]cache.Digest)}
 	total := make(map[int32]int64, l.Old.Partitions)
 	for p := range l.Old.Partitions {

@@ -21,8 +21,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events"
@@ -52,15 +50,15 @@ type Config struct {
 	Kafka     stream.Config
 	Admin     Admin
 	Publisher Publisher
-	Redis     redis.UniversalClient
-	Parked    *parked.Desk // of the new layout
+	Open      func(ctx context.Context, live, next cache.Layout) (*cache.Successor, error) // a service's caches
+	Parked    *parked.Desk                                                                 // of the new layout
 	Topics    Topics
 	Policy    consumers.Policy // what is published, followed
 	Rules     *events.Rules
 
 	// Kept moves what a service keeps beside the states from the slots of one layout to
 	// those of another, by service, and says how many keys that were.
-	Kept map[string]func(ctx context.Context, client redis.UniversalClient, from, to []consumers.Slot) (int, error)
+	Kept map[string]func(ctx context.Context, from, to []consumers.Slot) (int, error)
 
 	Handover time.Duration // how long the new caches are kept fresh for services to take over; 0: not at all
 	Patience time.Duration // how long a service may stand still before its barrier; a minute when zero
@@ -95,17 +93,12 @@ type layout struct {
 // service is one service's caches on the way.
 type service struct {
 	*cache.Successor
-	client  redis.UniversalClient
 	adopted bool                   // when this run began
 	builder *builder               // folds the new log, unless the service does so itself
 	expect  map[int32]cache.Digest // of the new partitions, when all that is carried is folded; nil: not known
 }
 
 func (s *service) name() string { return s.Layout().Service }
-
-// old and next read the two caches.
-func (s *service) old() *cache.Inspector  { return cache.NewInspector(s.client, s.Live()) }
-func (s *service) next() *cache.Inspector { return cache.NewInspector(s.client, s.Layout()) }
 
 // resume is what goes on with a layout that is begun.
 const resume = "the same command"
@@ -161,11 +154,11 @@ func (l *layout) open(ctx context.Context) error {
 		if recorded != live && recorded != next {
 			return exit.Refuse("%s folds generation %d of %s with %d partitions", recorded.Service, recorded.Generation, recorded.Topic, recorded.Partitions)
 		}
-		successor, err := cache.OpenSuccessor(ctx, l.Redis, live, next)
+		successor, err := l.Open(ctx, live, next)
 		if err != nil {
 			return err
 		}
-		l.services = append(l.services, &service{Successor: successor, client: l.Redis, adopted: recorded == next})
+		l.services = append(l.services, &service{Successor: successor, adopted: recorded == next})
 	}
 	slices.SortFunc(l.services, func(a, b *service) int { return compare(a.name(), b.name()) })
 	return nil

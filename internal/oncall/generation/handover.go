@@ -65,7 +65,7 @@ func (l *layout) carryKept(ctx context.Context) (string, error) {
 		if carry == nil {
 			continue
 		}
-		n, err := carry(ctx, s.client, slots(s.Live()), slots(s.Layout()))
+		n, err := carry(ctx, slots(s.Live()), slots(s.Layout()))
 		if err != nil {
 			return "", err
 		}
@@ -90,7 +90,7 @@ func slots(l cache.Layout) []consumers.Slot {
 func (l *layout) letIn(ctx context.Context) (string, error) {
 	open, from := make(map[int32]bool), make(map[int32]int64)
 	for i, s := range l.services {
-		spots, err := s.next().Spots(ctx, numbers(l.New.Partitions)...)
+		spots, err := s.Next().Spots(ctx, numbers(l.New.Partitions)...)
 		if err != nil {
 			return "", err
 		}

@@ -223,7 +223,10 @@ func (w *world) config() Config {
 		following.Wait()
 	})
 	return Config{
-		Old: w.old, New: w.new, Services: services, Kafka: w.conf, Admin: w.admin, Publisher: w.producer, Redis: w.client,
+		Old: w.old, New: w.new, Services: services, Kafka: w.conf, Admin: w.admin, Publisher: w.producer,
+		Open: func(ctx context.Context, live, next cache.Layout) (*cache.Successor, error) {
+			return cache.OpenSuccessor(ctx, w.client, live, next)
+		},
 		Create: []deploy.Topic{{
 			Name: w.new.Topic, Partitions: int(w.new.Partitions), Replicas: 1, Config: map[string]string{"message.timestamp.type": "LogAppendTime"},
 		}},
