@@ -35,6 +35,9 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	_, err = early.Claim(t.Context(), 0)
 	require.ErrorIs(t, err, cache.ErrLayout, "a service that is configured too early does not run")
 
+	require.NoError(t, cache.Agree(t.Context(), client, live))
+	require.ErrorIs(t, cache.Agree(t.Context(), client, next), cache.ErrLayout, "nor is it started")
+
 	s, err := cache.OpenSuccessor(t.Context(), client, live, next)
 	require.NoError(t, err)
 	mark, err := s.Claim(t.Context(), 3)
@@ -55,6 +58,7 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	require.True(t, seen.Known)
 	_, err = store.Claim(t.Context(), 2)
 	require.ErrorIs(t, err, cache.ErrLayout, "nobody begins with the old generation any more")
+	require.ErrorIs(t, cache.Agree(t.Context(), client, live), cache.ErrLayout)
 
 	for range 2 {
 		require.NoError(t, s.Retire(t.Context()))
@@ -90,6 +94,7 @@ func TestOnlyALaterGenerationSucceedsTheRecordedOne(t *testing.T) {
 	next.Generation = 2
 	_, err := cache.OpenSuccessor(t.Context(), client, live, next)
 	require.ErrorIs(t, err, cache.ErrNoLayout)
+	require.NoError(t, cache.Agree(t.Context(), client, live), "the first one records it")
 	store, err := cache.NewRedis(t.Context(), client, live, nil)
 	require.NoError(t, err)
 	own(t, store, 1)
