@@ -38,6 +38,7 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 				case strings.HasPrefix(step, "ended"):
 					w.publish(w.old, w.decide(events.Withdrawn, stray)) // of a producer that nobody stopped
 				case strings.HasPrefix(step, "generation 1 is retired"):
+					w.requireHeld(stray, services...)                  // by the new caches, until the new log has it
 					w.publish(w.old, w.decide(events.Withdrawn, late)) // when nobody reads there any more
 				case strings.Contains(step, "is open"):
 					for _, s := range services {

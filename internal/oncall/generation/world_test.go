@@ -281,6 +281,15 @@ func (w *world) requireEqual(names ...string) {
 	require.NoError(w.t, err, "%+v", report)
 }
 
+// requireHeld has every guard deny a person because of an event that is kept aside.
+func (w *world) requireHeld(s events.Subject, names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		g := guard.New(w.client, name, guard.WithDeadline(5*time.Second))
+		require.Eventually(w.t, func() bool { return g.Check(w.t.Context(), s, purpose).Reason == events.Held }, 10*time.Second, time.Millisecond, name)
+	}
+}
+
 // bound is how long after a withdrawal was acknowledged somebody may still be allowed
 // (DESIGN 1, P1).
 const bound = 5 * time.Second
