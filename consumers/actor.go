@@ -101,7 +101,9 @@ func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
 	return elsewhere(a.empty(ctx, p))
 }
 
-// empty acts on what is in a partition's outbox until nothing is.
+// empty acts on what is in a partition's outbox until nothing is: whoever changed while
+// it was acted on stays there, and a change that asks for no action of its own calls
+// nobody.
 func (a *actor) empty(ctx context.Context, p *partition) error {
 	for more := true; more; {
 		found := 0
@@ -113,7 +115,7 @@ func (a *actor) empty(ctx context.Context, p *partition) error {
 		if err != nil {
 			return err
 		}
-		more = found == actTurns
+		more = found > 0
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type partition struct {
 	stored atomic.Int64 // the cache has everything before
 	life   int          // rises when the partition is read again from the cache's position
 	next   int64        // offset to fold next
+	stage  events.Stage // of the log at next
 	end    int64        // end of the log as last heard: high watermark, or last stable offset
 	memo   *memo
 	part   *part // share of the open window
@@ -62,6 +63,7 @@ type proof struct {
 func (p *partition) begin(m cache.Mark, memory int, empty bool) {
 	p.life++
 	p.epoch.Store(m.Epoch)
+	p.stage = m.Stage
 	p.next, p.end, p.proof, p.shown = m.Next, m.Next, proof{}, time.Time{}
 	p.stored.Store(m.Next)
 	p.memo = newMemo(memory, empty, &p.stored)

@@ -349,10 +349,18 @@ func (r *reader) decode(ctx context.Context, p *partition, record *stream.Record
 		r.aside(p, r.park(record, at, cloneSubject(event.Subject), ReasonNoAppendTime), event)
 		return 0, nil
 	}
+	if event.Type == events.LogBarrier {
+		r.turnStage(p, record, event)
+		return 0, nil
+	}
 	if events.PartitionOf(event.Subject.Reveal(), r.cfg.Partitions) != p.id {
 		bad := r.park(record, at, cloneSubject(event.Subject), ReasonMisplaced)
 		bad.hold = event.Type.Restricts() // what permits is kept aside and changes nothing
 		r.aside(p, bad, event)
+		return 0, nil
+	}
+	if reason := p.stage.Takes(event.Type); reason != "" {
+		r.refuseStage(p, record, event, reason)
 		return 0, nil
 	}
 	return p.memo.tag(event.Subject), nil

@@ -137,7 +137,7 @@ func (p *part) close(due trigger, by *policy.Edition, far bool) batch {
 	p.vacant = false
 	b.Batch = cache.Batch{
 		Partition: p.id, Epoch: p.epoch.Load(), From: p.from, To: p.to, Proved: p.proved,
-		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds, Policy: by.Revision,
+		Changes: make([]cache.Change, 0, len(p.changed)), Holds: p.holds, Policy: by.Revision, Stage: p.stage,
 	}
 	// Until everybody was swept, what was acted on may be what an earlier edition said
 	// of the state before, and the sweep sees only the state after: it would find

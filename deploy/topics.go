@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -91,6 +92,22 @@ func (l Layout) ForBrokers(n int) Layout {
 		topics[i] = t
 	}
 	l.Topics = topics
+	return l
+}
+
+// OfGeneration returns the layout for a later generation of the log than the file's
+// own: its events and their snapshots have as many partitions as the command gave them.
+// A file of the same generation, or a later one, says it itself.
+func (l Layout) OfGeneration(generation uint32, partitions int) Layout {
+	if generation <= l.Generation || partitions < 1 {
+		return l
+	}
+	l.Generation, l.Topics = generation, slices.Clone(l.Topics)
+	for i := range l.Topics {
+		if l.Topics[i].Name == EventsTopic || l.Topics[i].Name == StateTopic {
+			l.Topics[i].Partitions = partitions
+		}
+	}
 	return l
 }
 

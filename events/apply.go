@@ -65,6 +65,9 @@ func (r *Rules) Apply(s State, e *Event) (State, Outcome) {
 	if !s.IsZero() && (at.Generation < l.version.Generation || at.SameLog(l.version) && at.Offset <= l.version.Offset) {
 		return s, Outcome{Verdict: Repeated}
 	}
+	if e.Type == StateCarried {
+		return r.enter(s, e)
+	}
 	l.enter(at)
 	out, changed := r.fold(l, e)
 	if !changed {

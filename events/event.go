@@ -24,6 +24,9 @@ type Event struct {
 
 	Data []byte // JSON object: channel, locale and the like. Never decides, never personal data
 
+	Barrier Barrier // of a barrier: which partition it turns, and to what
+	Carried State   // of a carried state: as it was at the end of the log before
+
 	Logged Stamp // where the record stands now
 	First  Stamp // where it first stood, if it was redriven from the parked topic; else zero
 }

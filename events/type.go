@@ -20,6 +20,10 @@ const (
 	AgreementResumed                    // a suspension is lifted
 	AgreementEnded                      // contract purposes stop, retention starts (clause 2.5)
 	SubjectErased                       // everything of the subject is gone
+
+	// Of the log itself, and nobody's decisions; see [Stage].
+	LogBarrier   // from here on a partition is in another stage; has no subject
+	StateCarried // what a subject's decisions in the generation before add up to
 )
 
 var typeNames = [...]string{
@@ -36,16 +40,26 @@ var typeNames = [...]string{
 	AgreementResumed:    "io.kelisim.agreement.resumed.v1",
 	AgreementEnded:      "io.kelisim.agreement.ended.v1",
 	SubjectErased:       "io.kelisim.subject.erased.v1",
+	LogBarrier:          "io.kelisim.log.barrier.v1",
+	StateCarried:        "io.kelisim.state.carried.v1",
 }
 
-// Types returns every known type, in the order of their declaration.
+// Types returns every type that a producer may publish, in the order of their
+// declaration.
 func Types() []Type {
 	all := make([]Type, 0, len(typeNames)-1)
-	for t := Granted; int(t) < len(typeNames); t++ {
+	for t := Granted; t <= SubjectErased; t++ {
 		all = append(all, t)
 	}
 	return all
 }
+
+// LogTypes returns the types that belong to the log itself: consentctl writes them
+// when the log is laid out anew, and nobody else.
+func LogTypes() []Type { return []Type{LogBarrier, StateCarried} }
+
+// OfLog says whether the type is one of [LogTypes].
+func (t Type) OfLog() bool { return t == LogBarrier || t == StateCarried }
 
 // ParseType returns the type with the given CloudEvents name, or the zero Type.
 func ParseType(name string) Type {

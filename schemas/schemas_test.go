@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +23,14 @@ import (
 	"github.com/kelisim/kelisim/schemas"
 )
 
+// known are the types that have a schema: decisions, and what is of the log itself.
+func known() []events.Type { return slices.Concat(events.Types(), events.LogTypes()) }
+
 // compile makes every schema ready, with formats asserted.
 func compile(t *testing.T) map[events.Type]*jsonschema.Schema {
 	c := compiler(t)
 	ready := make(map[events.Type]*jsonschema.Schema)
-	for _, eventType := range events.Types() {
+	for _, eventType := range known() {
 		text, ok := schemas.ForType(eventType.String())
 		require.True(t, ok, "no schema for %s", eventType)
 		id, _ := parse(t, text).(map[string]any)["$id"].(string)
@@ -59,7 +63,7 @@ func TestExamplesAreValid(t *testing.T) {
 			seen[eventType] = true
 		})
 	}
-	for _, eventType := range events.Types() {
+	for _, eventType := range known() {
 		require.True(t, seen[eventType], "no example of %s", eventType)
 	}
 }

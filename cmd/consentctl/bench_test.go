@@ -3,12 +3,16 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers"
@@ -22,8 +26,10 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	versions "github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/oncall/topics"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/internal/testservice"
@@ -43,16 +49,19 @@ type bench struct {
 	client   *redis.Client
 	producer *stream.Producer
 	running  map[string]*testservice.Service
-	groups   func(service string) string // names of consumer groups; nil: the bench's own
-	finally  []func()                    // once all services are stopped
-	written  int64                       // events
-	buckets  int32                       // a partition; 0: benchBuckets
-	seeded   bool                        // the policy has a version
+	groups   func(service string, generation uint32) string // names of consumer groups; nil: the bench's own
+	finally  []func()                                       // once all services are stopped
+	written  int64                                          // events
+	buckets  int32                                          // a partition; 0: benchBuckets
+	seeded   bool                                           // the policy has a version
+	events   int32                                          // partitions of the events; 0: as deployed
+	relaid   chan struct{}                                  // closed when the services were started in the next generation
 }
 
 // environ is the environment of a program that works on the bench.
 func (b *bench) environ() []string {
-	return []string{contextsEnv + "=" + b.contexts, operatorEnv + "=aigerim"}
+	running := strings.Join(slices.Sorted(maps.Keys(b.running)), ",")
+	return []string{contextsEnv + "=" + b.contexts, operatorEnv + "=aigerim", servicesEnv + "=" + running}
 }
 
 func newBench(t *testing.T) *bench {
@@ -74,13 +83,13 @@ func newBench(t *testing.T) *bench {
 }
 
 // equip adds the rest to a Kafka and its topics.
-func (b *bench) equip(t *testing.T, topics daemon.Topics) {
+func (b *bench) equip(t *testing.T, names daemon.Topics) {
 	t.Helper()
 	b.server, b.running = testenv.Redis(t), make(map[string]*testservice.Service)
 	b.client = b.server.Client(t)
 	var err error
 	b.Cluster, err = cluster.New(cluster.Config{
-		Kafka: stream.Config{Brokers: []string{b.kafka.Addr()}}, Topics: topics,
+		Kafka: stream.Config{Brokers: []string{b.kafka.Addr()}}, Topics: names,
 		Connect: func() (redis.UniversalClient, error) { return b.client, nil },
 	})
 	require.NoError(t, err)
@@ -96,14 +105,61 @@ func (b *bench) equip(t *testing.T, topics daemon.Topics) {
 		require.NoError(t, b.Close())
 	})
 	b.contexts = filepath.Join(t.TempDir(), "contexts.yaml")
+	b.configure(t)
+}
+
+// configure writes the settings that consentctl works with.
+func (b *bench) configure(t testing.TB) {
+	t.Helper()
+	names := b.Topics
 	require.NoError(t, os.WriteFile(b.contexts, fmt.Appendf(nil, `current: test
 contexts:
   test:
     settings:
       kafka: {brokers: [%q]}
       redis: {addrs: [%q]}
-      topics: {events: %s, policies: %s, state: %s, parked: %s, receipts: %s, audit: %s}
-`, b.kafka.Addr(), b.server.Addr(), topics.Events, topics.Policies, topics.State, topics.Parked, topics.Receipts, topics.Audit), 0o600))
+      topics: {generation: %d, events: %s, policies: %s, state: %s, parked: %s, receipts: %s, audit: %s}
+`, b.kafka.Addr(), b.server.Addr(), b.Generation, names.Events, names.Policies, names.State, names.Parked, names.Receipts, names.Audit), 0o600))
+}
+
+// relay waits in the background for the next generation to be recorded, and does then
+// what people do: the services end by themselves, and are started with the new settings.
+func (b *bench) relay(t *testing.T, partitions int32) {
+	b.relaid = make(chan struct{})
+	go func() {
+		defer close(b.relaid)
+		var names []string
+		for name, s := range b.running {
+			select {
+			case err := <-s.Ended():
+				assert.ErrorIs(t, err, cache.ErrLayout, name)
+			case <-time.After(runbookPatience):
+				t.Errorf("%s of the old generation goes on", name)
+				return
+			}
+			names = append(names, name)
+		}
+		clear(b.running)
+		b.Generation++
+		b.events = partitions
+		b.Topics.Events, b.Topics.State = topics.NameOf(b.Topics.Events, b.Generation), topics.NameOf(b.Topics.State, b.Generation)
+		for _, name := range names {
+			b.start(t, name)
+		}
+	}()
+}
+
+// relayed waits until that is done, and configures consentctl alike.
+func (b *bench) relayed(t *testing.T) {
+	<-b.relaid
+	b.configure(t)
+	ends, err := must(b.Admin()).Offsets(t.Context(), b.Topics.Events)
+	require.NoError(t, err)
+	b.written = 0
+	for _, o := range ends {
+		b.written += o.End
+	}
+	b.settle(t)
 }
 
 // start runs a service on the bench.
@@ -139,7 +195,7 @@ func (b *bench) start(t testing.TB, name string) {
 	require.NoError(t, err)
 	group := ""
 	if b.groups != nil {
-		group = b.groups(name)
+		group = b.groups(name, b.Generation)
 	}
 	if name != policy.Name && !b.seeded { // the role policy has much to say where there is none
 		b.seeded = true
@@ -149,8 +205,9 @@ func (b *bench) start(t testing.TB, name string) {
 		Service: service, Group: group, Kafka: b.kafka.Addr(), Redis: b.client, Buckets: cmp.Or(b.buckets, benchBuckets),
 		Topics: testservice.Topics{
 			Events: b.Topics.Events, Policies: b.Topics.Policies, Parked: b.Topics.Parked, Receipts: b.Topics.Receipts,
-			Partitions: int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions),
+			Partitions: cmp.Or(b.events, int32(must(must(deploy.Topics()).Topic(deploy.EventsTopic)).Partitions)),
 		},
+		Generation: b.Generation,
 	})
 }
 

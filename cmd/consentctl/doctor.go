@@ -14,7 +14,6 @@ import (
 	"github.com/kelisim/kelisim/cmd/internal/roles"
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/snapshots"
-	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
@@ -58,7 +57,7 @@ func newDoctor(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		env, err := s.patient(&f)
+		env, err := s.patient(ctx, &f)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +85,8 @@ func (f *doctorFlags) checks(names []string) ([]doctor.Check, error) {
 }
 
 // patient is what the doctor looks at.
-func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
-	layout, err := deploy.Topics()
+func (s *session) patient(ctx context.Context, f *doctorFlags) (*doctor.Env, error) {
+	layout, err := s.layout(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +107,9 @@ func (s *session) patient(f *doctorFlags) (*doctor.Env, error) {
 		Links: []doctor.Link{{Name: "kafka", Addrs: cfg.Kafka.Brokers, TLS: kafka}, {Name: "redis", Addrs: cfg.Redis.Addrs, TLS: redis}},
 	}
 	for _, name := range f.services {
-		env.Services = append(env.Services, doctor.Service{Name: name, Group: roles.GroupOf(name), Decides: name == policy.Name, Unasked: name == snapshots.Name})
+		env.Services = append(env.Services, doctor.Service{
+			Name: name, Group: roles.GroupOf(name, s.Generation), Decides: name == policy.Name, Unasked: name == snapshots.Name,
+		})
 	}
 	if f.canary {
 		asked := slices.DeleteFunc(slices.Clone(f.services), func(name string) bool {

@@ -329,8 +329,11 @@ func TestDamageOfEveryKindIsFoundAndHealedUnderLiveTraffic(t *testing.T) {
 		require.Equal(t, "marketing", d.Service)
 	}
 
+	var plan struct{ WouldAllow int64 }
+	require.NoError(t, json.Unmarshal([]byte(p.ctl(exit.Findings, "rebuild", "marketing", "-o", "json")), &plan))
 	p.ctl(exit.Refused, "rebuild", "marketing", "--apply", "--reason", "INC-9")
-	said := p.ctl(exit.OK, "rebuild", "marketing", "--apply", "--reason", "INC-9", "--permit-grants", "--second-operator", "dana")
+	said := p.ctl(exit.OK, "rebuild", "marketing", "--apply", "--reason", "INC-9", "--permit-grants", "--second-operator", "dana",
+		"--expect-allow", fmt.Sprint(plan.WouldAllow))
 	w.healed.Store(true)
 	require.Contains(t, said, "marketing: swapped 12 of 12 partitions: ")
 	p.ctl(exit.OK, "verify")

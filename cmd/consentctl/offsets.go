@@ -55,7 +55,7 @@ func (s *session) group(service, name string) (offsets.Group, error) {
 	if err != nil {
 		return offsets.Group{}, err
 	}
-	return offsets.Group{Service: service, Name: cmp.Or(name, roles.GroupOf(service)), Cache: cache.NewReader(client, service)}, nil
+	return offsets.Group{Service: service, Name: cmp.Or(name, roles.GroupOf(service, s.Generation)), Cache: cache.NewReader(client, service)}, nil
 }
 
 // mustBe refuses the name of a service that is neither one of ours nor has a cache:

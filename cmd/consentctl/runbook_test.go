@@ -36,6 +36,7 @@ import (
 //	kiosk WHO PURPOSE             a producer with another partitioner publishes a withdrawal
 //	stray TOPIC                   a producer publishes an event to a topic that nobody reads
 //	ahead WHO PURPOSE             a producer whose clock runs an hour ahead does
+//	leftbehind WHO                a producer publishes a withdrawal to the log of the generation before
 //	flush                         Redis comes back empty
 //	kafka stop, kafka start       the broker goes away and comes back
 var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -72,6 +73,13 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 		ts.Check(must(b.Admin()).CreateTopics(t.Context(), []stream.TopicSpec{spec}))
 		m := must(encoded(event("s-000009", events.Withdrawn, "promotion")))
 		m.Topic = args[0]
+		_, err := b.producer.Publish(t.Context(), m)
+		ts.Check(err)
+	},
+	"leftbehind": func(ts *testscript.TestScript, _ bool, args []string) {
+		t, b := testingOf(ts), benchOf(ts)
+		m := must(encoded(event(args[0], events.Withdrawn, "promotion")))
+		m.Topic = topics.NameOf(b.Topics.Events, b.Generation-1)
 		_, err := b.producer.Publish(t.Context(), m)
 		ts.Check(err)
 	},

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl":
 //	rubbish WHO                     publish a withdrawal whose data nobody can read
 //	applied N                       wait until the running services have applied N more events than the test published
 //	redis COMMAND ARGS…             do something to the caches by hand
+//	relay PARTITIONS                from now on, as soon as a next generation is recorded: end the services' old one, start them in it
+//	relayed                         wait until that is done, and set consentctl to it
 //
 // A file that needs others adds them in its init.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -36,6 +38,12 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"withdraw": scriptDecision(events.Withdrawn),
 	"rubbish":  scriptRubbish,
 	"redis":    scriptRedis,
+	"relay": func(ts *testscript.TestScript, _ bool, args []string) {
+		n, err := strconv.ParseInt(args[0], 10, 32)
+		ts.Check(err)
+		benchOf(ts).relay(testingOf(ts), int32(n))
+	},
+	"relayed": func(ts *testscript.TestScript, _ bool, _ []string) { benchOf(ts).relayed(testingOf(ts)) },
 	"applied": func(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := strconv.Atoi(args[0])
 		ts.Check(err)

@@ -27,7 +27,7 @@ func topicNames(cfg daemon.Config) map[string]string {
 
 // wantedTopics returns the topics as they have to be on the cluster.
 func (s *session) wantedTopics(ctx context.Context) (*stream.Admin, []deploy.Topic, error) {
-	layout, err := deploy.Topics()
+	layout, err := s.layout(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,4 +41,18 @@ func (s *session) wantedTopics(ctx context.Context) (*stream.Admin, []deploy.Top
 	}
 	wanted, err := topics.Wanted(ctx, admin, layout, topicNames(cfg))
 	return admin, wanted, err
+}
+
+// layout returns deploy/topics.yaml, for the generation that the context is of.
+func (s *session) layout(ctx context.Context) (deploy.Layout, error) {
+	layout, err := deploy.Topics()
+	if err != nil || s.Generation <= layout.Generation {
+		return layout, err
+	}
+	admin, err := s.Admin()
+	if err != nil {
+		return layout, err
+	}
+	partitions, err := admin.Partitions(ctx, s.Topics.Events)
+	return layout.OfGeneration(s.Generation, partitions), err
 }

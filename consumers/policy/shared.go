@@ -58,9 +58,10 @@ func (s *Shared) complete() {
 // accepts (guard.DefaultMaxStaleness), in milliseconds of Redis' clock.
 const maxStaleness events.Millis = 3_000
 
-// settled says whether a view holds all that the log held a moment ago.
+// settled says whether a view holds all that the log held a moment ago, and the log
+// takes decisions: behind its end nothing must be published.
 func settled(v cache.View) bool {
-	return v.Known && v.Fresh > 0 && v.Now-v.Fresh <= maxStaleness
+	return v.Known && v.Fresh > 0 && v.Now-v.Fresh <= maxStaleness && v.Stage == events.StageOpen
 }
 
 // publish appends events to the log and returns when all replicas have them.

@@ -86,10 +86,13 @@ func (d Decoder) fill(e *events.Event, a *attributes, data []byte) (err error) {
 	if e.Decided, err = a.decided(); err != nil {
 		return err
 	}
+	if e.Type.OfLog() {
+		return a.ofLog(e)
+	}
 	if e.Policy, err = a.policy(); err != nil {
 		return err
 	}
-	if e.Subject, err = a.subject(e.Policy); err != nil {
+	if e.Subject, err = a.subject(string(e.Policy)); err != nil {
 		return err
 	}
 	if e.Purposes, err = a.purposes(d.Rules); err != nil {

@@ -34,9 +34,12 @@ func (n Encoder) Encode(e *events.Event) (stream.Message, error) {
 	w.add(dataContentType, "application/json")
 	w.addTime(eventTime, e.Decided)
 	key := e.Subject.Reveal()
-	if e.Subject.IsZero() {
+	switch {
+	case e.Type == events.LogBarrier:
+		key = BarrierKey
+	case e.Subject.IsZero():
 		key = string(e.Policy)
-	} else {
+	default:
 		w.add(subject, key)
 	}
 	w.add(partitionKey, key)

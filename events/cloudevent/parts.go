@@ -73,11 +73,11 @@ func isPolicyVersion(text string) bool {
 }
 
 // subject checks that everything that ought to be the same is: the partitionkey
-// is the subject, or the policy version where there is no subject.
-func (a *attributes) subject(policy events.PolicyVersion) (events.Subject, error) {
+// is the subject, or what stands for it where there is none.
+func (a *attributes) subject(otherwise string) (events.Subject, error) {
 	key := a.text[partitionKey]
 	if !a.holds(subject) {
-		if key != string(policy) {
+		if key != otherwise {
 			return events.Subject{}, refuse(KeyMismatch, "partitionkey")
 		}
 		return events.Subject{}, nil

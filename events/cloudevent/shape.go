@@ -2,6 +2,7 @@ package cloudevent
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/kelisim/kelisim/events"
@@ -50,6 +51,8 @@ func ShapeOf(t events.Type) Shape {
 	case events.AgreementStarted, events.AgreementSuspended, events.AgreementResumed, events.AgreementEnded, events.SubjectErased:
 	case events.PolicyPublished:
 		return Shape{Policy: Must}
+	case events.StateCarried:
+		return Shape{Subject: Must}
 	default:
 		return Shape{}
 	}
@@ -88,7 +91,7 @@ func (s Shape) masks() (must, never mask) {
 
 // shapes are the masks of all types, by their number; never written.
 var shapes = func() (table []struct{ must, never mask }) {
-	for _, t := range append([]events.Type{0}, events.Types()...) {
+	for _, t := range slices.Concat([]events.Type{0}, events.Types(), events.LogTypes()) {
 		must, never := ShapeOf(t).masks()
 		table = append(table, struct{ must, never mask }{must, never})
 	}

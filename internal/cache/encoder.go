@@ -42,8 +42,8 @@ const (
 
 // fixedArgs is what a script takes besides its changes and holds: the head of
 // the command, three keys, and the fifteen arguments of write.lua with the
-// one behind all others.
-const fixedArgs = 3 + keysBefore + 15 + 1
+// two behind all others.
+const fixedArgs = 3 + keysBefore + 15 + 2
 
 // prepare finds the places of all changes, puts those of a wide batch in order, and
 // makes their texts.
@@ -138,7 +138,7 @@ func (e *encoder) script(k int) (keys int, _ []any) {
 	for _, h := range holds {
 		args = append(args, flag(h.Release), h.Subject.Reveal(), h.At.String())
 	}
-	args = append(args, b.Policy)
+	args = append(args, b.Policy, stageText(b.Stage))
 	e.args = args
 	return keys, args[begin:len(args):len(args)]
 }

@@ -28,20 +28,24 @@ func (i *Inspector) Layout() Layout { return i.layout }
 
 // Spot is where a partition stands. The zero Spot knows nothing.
 type Spot struct {
-	Known  bool   // there is a position, and no script died in the partition
-	Next   int64  // the next offset to apply
-	Top    int64  // no stored state has a version at or above
-	Digest Digest // of all stored states, as the consumer keeps it
-	Midway bool   // a batch is half written: the digest is of no position
-	Torso  bool   // it was built from a log that had lost its beginning: nobody allows by it
+	Known  bool          // there is a position, and no script died in the partition
+	Next   int64         // the next offset to apply
+	Top    int64         // no stored state has a version at or above
+	Digest Digest        // of all stored states, as the consumer keeps it
+	Midway bool          // a batch is half written: the digest is of no position
+	Torso  bool          // it was built from a log that had lost its beginning: nobody allows by it
+	Stage  events.Stage  // of the log at Next
+	Waits  int64         // subjects whose action is still to be done
+	Fresh  events.Millis // by the clock of Redis; 0 is never
 }
 
 // Spots reads where partitions stand, in one round trip.
 func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, error) {
 	pipe := i.client.Pipeline()
-	cmds := make([]*redis.SliceCmd, len(partitions))
+	cmds, waits := make([]*redis.SliceCmd, len(partitions)), make([]*redis.IntCmd, len(partitions))
 	for n, p := range partitions {
-		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk", "torso")
+		cmds[n] = pipe.HMGet(ctx, i.layout.Prefix(p)+positionName, "next", "top", "digest", "chunk", "torso", "stage", "fresh")
+		waits[n] = pipe.ZCard(ctx, i.layout.Prefix(p)+outboxName)
 	}
 	_, _ = pipe.Exec(ctx) // only the first error: each command has its own
 	spots := make([]Spot, len(partitions))
@@ -54,7 +58,10 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 		if p.text(0) == "" || strings.HasSuffix(p.text(3), "?") {
 			continue
 		}
-		spots[n] = Spot{Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Midway: strings.HasSuffix(p.text(3), "+"), Torso: p.text(4) != ""}
+		spots[n] = Spot{
+			Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Midway: strings.HasSuffix(p.text(3), "+"),
+			Torso: p.text(4) != "", Stage: p.stage(5), Waits: waits[n].Val(), Fresh: events.Millis(p.optional(6)),
+		}
 		if p.err != nil {
 			return nil, i.failed(partitions[n], p.err)
 		}

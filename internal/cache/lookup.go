@@ -61,7 +61,7 @@ func (lo *lookup) run(ctx context.Context, client redis.UniversalClient, keys []
 // parseView takes the reply of lookup.lua apart. Anything unexpected is an error.
 func parseView(v any) (View, error) {
 	values, ok := v.([]any)
-	if !ok || len(values) != 8 {
+	if !ok || len(values) != 9 {
 		return View{}, fmt.Errorf("redis answered %T instead of a view", v)
 	}
 	p := parser{values: values}
@@ -75,6 +75,7 @@ func parseView(v any) (View, error) {
 		return View{}, err
 	}
 	view.State, view.Held, view.Policy = state, holds(p.text(6)).held(), p.text(7)
+	view.Stage = p.stage(8)
 	if p.err != nil {
 		return View{}, fmt.Errorf("redis answered a view that cannot be read: %w", p.err)
 	}

@@ -160,7 +160,7 @@ func (at *memoryPartition) write(b *Batch, now events.Millis) (skipped int, err 
 	for _, h := range b.Holds {
 		at.hold(h)
 	}
-	at.mark.Next = b.To
+	at.mark.Next, at.mark.Stage = b.To, b.Stage
 	at.renew(b.Proved, b.Receipted, now)
 	at.policy = b.Policy
 	return skipped, nil
@@ -246,6 +246,7 @@ func (m *Memory) Lookup(_ context.Context, s events.Subject) (View, error) {
 		Fresh:      at.mark.Fresh,
 		Now:        events.MillisOf(m.now()),
 		Policy:     at.policy,
+		Stage:      at.mark.Stage,
 	}, nil
 }
 

@@ -170,13 +170,13 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 }
 
 func TestStrangeRepliesAreErrors(t *testing.T) {
-	good := []any{"0", "1790000000", "5", "7", "10", "", "", "0", "0", "0", "10", "0"}
+	good := []any{"0", "1790000000", "5", "7", "10", "", "", "0", "0", "0", "10", "0", ""}
 	_, err := parseMark(good)
 	require.NoError(t, err)
 	for i := range good {
 		for _, junk := range []any{"x", int64(1), []any{}, true} {
-			if i == 5 && junk == "x" {
-				continue // any text marks it torn
+			if (i == 5 || i == 12) && junk == "x" {
+				continue // any text marks it torn, and one that is no stage takes nothing
 			}
 			bad := append([]any{}, good...)
 			bad[i] = junk

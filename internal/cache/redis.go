@@ -25,6 +25,7 @@ type Redis struct {
 	checks  checks
 	origin  string // id of the Kafka cluster; see From
 
+	ahead    bool      // of the next generation: its layout is not recorded yet, see Successor
 	encoders sync.Pool // of *encoder
 	attempts atomic.Int64
 	mu       sync.Mutex
@@ -73,8 +74,10 @@ func (r *Redis) Claim(ctx context.Context, partition int32) (Mark, error) {
 	if err := r.checks.recent(ctx, r.Check); err != nil {
 		return Mark{}, err
 	}
-	if err := r.record(ctx); err != nil {
-		return Mark{}, err
+	if !r.ahead {
+		if err := r.record(ctx); err != nil {
+			return Mark{}, err
+		}
 	}
 	if err := r.settle(ctx); err != nil {
 		return Mark{}, err

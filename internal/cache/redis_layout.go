@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -17,12 +18,22 @@ const layoutFormat = "1"
 func (r *Redis) record(ctx context.Context) error {
 	l := r.layout
 	l.beside = false // what is beside has the same
-	args := append(newArgs(11), layoutKey(l.Service),
-		"format", layoutFormat, "topic", l.Topic, "generation", strconv.FormatUint(uint64(l.Generation), 10),
-		"partitions", strconv.Itoa(int(l.Partitions)), "buckets", strconv.Itoa(int(l.Buckets)))
-	v, err := r.run(ctx, call(ctx, r.scripts.layout, 1, args))
+	args := append(append(newArgs(11), layoutKey(l.Service)), fieldsOf(l)...)
+	recorded, err := r.recorded(ctx, r.scripts.layout, args)
 	if err != nil {
-		return fmt.Errorf("layout of %s: %w", l.Service, err)
+		return err
+	}
+	if recorded != l {
+		return fmt.Errorf("layout of %s: %w: recorded %+v, configured %+v", l.Service, ErrLayout, recorded, l)
+	}
+	return nil
+}
+
+// recorded runs a script that returns the recorded layout.
+func (r *Redis) recorded(ctx context.Context, script *redis.Script, args []any) (Layout, error) {
+	v, err := r.run(ctx, call(ctx, script, 1, args))
+	if err != nil {
+		return Layout{}, fmt.Errorf("layout of %s: %w", r.layout.Service, err)
 	}
 	pairs, _ := v.([]any)
 	fields := make(map[string]string, len(pairs)/2)
@@ -30,12 +41,34 @@ func (r *Redis) record(ctx context.Context) error {
 		name, _ := pairs[i].(string)
 		fields[name], _ = pairs[i+1].(string)
 	}
-	recorded, err := parseLayout(l.Service, fields)
+	l, err := parseLayout(r.layout.Service, fields)
 	if err != nil {
-		return fmt.Errorf("layout of %s: %w: %w", l.Service, ErrLayout, err)
+		return Layout{}, fmt.Errorf("layout of %s: %w: %w", r.layout.Service, ErrLayout, err)
 	}
-	if recorded != l {
-		return fmt.Errorf("layout of %s: %w: recorded %+v, configured %+v", l.Service, ErrLayout, recorded, l)
+	return l, nil
+}
+
+// fieldsOf are the names and values that a layout is written down with.
+func fieldsOf(l Layout) []any {
+	return []any{
+		"format", layoutFormat, "topic", l.Topic, "generation", strconv.FormatUint(uint64(l.Generation), 10),
+		"partitions", strconv.Itoa(int(l.Partitions)), "buckets", strconv.Itoa(int(l.Buckets)),
+	}
+}
+
+// Agree says whether a service may begin with a layout: it is the recorded one, or none
+// is recorded ([ErrLayout]). Whoever is configured for another generation finds out
+// before it joins anything.
+func Agree(ctx context.Context, client redis.UniversalClient, l Layout) error {
+	recorded, err := readLayout(ctx, client, l.Service)
+	switch {
+	case errors.Is(err, ErrNoLayout):
+		return nil
+	case err != nil:
+		return fmt.Errorf("layout of %s: %w", l.Service, err)
+	case recorded != l:
+		return fmt.Errorf("layout of %s: %w: generation %d of %s with %d partitions of %d buckets, and the settings say generation %d of %s with %d of %d",
+			l.Service, ErrLayout, recorded.Generation, recorded.Topic, recorded.Partitions, recorded.Buckets, l.Generation, l.Topic, l.Partitions, l.Buckets)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ const (
 	codeDamaged
 	codeCareful // the batch must be sent again with what the careful way needs
 	codeChunk   // the chunk before it is missing
+	codeGone    // another generation took the partition's place
 )
 
 // markReply is what those scripts return.
@@ -29,7 +30,7 @@ type markReply struct {
 }
 
 // markReplyLen is the number of values in a reply; see reply in mark.lua.
-const markReplyLen = 12
+const markReplyLen = 13
 
 // parseMark takes a reply apart. What is not one is an error.
 func parseMark(v any) (markReply, error) {
@@ -49,6 +50,7 @@ func parseMark(v any) (markReply, error) {
 		r.mark.Receipted = p.int(7)
 		r.mark.Fresh = events.Millis(p.int(8))
 		r.mark.Digest = Digest(p.int(9))
+		r.mark.Stage = p.stage(12)
 	}
 	r.top, r.skipped = p.int(10), p.int(11)
 	if p.err != nil {
@@ -82,6 +84,24 @@ func (p *parser) int(i int) int64 {
 	return n
 }
 
+// stage reads what stageText wrote. What is no stage takes nothing.
+func (p *parser) stage(i int) events.Stage {
+	if p.text(i) == "" {
+		return events.StageOpen
+	}
+	s, _ := events.ParseStage(p.text(i))
+	return s
+}
+
+// stageText writes a stage down. An open one is nothing, as in caches that were
+// written before there were any.
+func stageText(s events.Stage) string {
+	if s == events.StageOpen {
+		return ""
+	}
+	return s.String()
+}
+
 // optional is int, but nothing counts as 0.
 func (p *parser) optional(i int) int64 {
 	if p.text(i) == "" {
@@ -113,6 +133,8 @@ func (r *markReply) failure(partition int32, expected int64) error {
 		cause = ErrOutdated
 	case codeDamaged:
 		cause = ErrDamaged
+	case codeGone:
+		cause = fmt.Errorf("%w: another generation took the partition's place", ErrLayout)
 	case codeChunk:
 		cause = fmt.Errorf("%w: a part of the batch was not written", ErrUnavailable)
 	default:

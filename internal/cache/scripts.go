@@ -47,6 +47,10 @@ var (
 	differLua string
 	//go:embed lua/swap.lua
 	swapLua string
+	//go:embed lua/adopt.lua
+	adoptLua string
+	//go:embed lua/retire.lua
+	retireLua string
 )
 
 // scripts are the scripts of a store. Every key that one touches is among its
@@ -57,6 +61,7 @@ type scripts struct {
 	owe, policy                                                    *redis.Script // of changes of the policy
 	look, mend, redigest                                           *redis.Script // of a Mender
 	differ, swap                                                   *redis.Script // of a Staging
+	adopt, retire                                                  *redis.Script // of a Successor
 }
 
 func newScripts() scripts {
@@ -79,6 +84,9 @@ func newScripts() scripts {
 
 		differ: redis.NewScript(differLua),
 		swap:   redis.NewScript(holdsLua + swapLua),
+
+		adopt:  redis.NewScript(adoptLua),
+		retire: redis.NewScript(retireLua),
 	}
 }
 
@@ -86,7 +94,7 @@ func newScripts() scripts {
 func (s *scripts) all() []*redis.Script {
 	return []*redis.Script{
 		s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.owe, s.policy,
-		s.look, s.mend, s.redigest, s.differ, s.swap,
+		s.look, s.mend, s.redigest, s.differ, s.swap, s.adopt, s.retire,
 	}
 }
 

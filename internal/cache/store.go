@@ -87,19 +87,21 @@ type Mark struct {
 	Epoch     int64         // of the owner; rises with every Claim
 	Fresh     events.Millis // by Redis' clock: the log was known to be applied up to Next then; 0 is never
 	Digest    Digest        // of all stored states
+	Stage     events.Stage  // of the log at Next
 }
 
 // Batch moves one partition from one position to the next.
 type Batch struct {
 	Partition int32
-	Epoch     int64     // as Claim returned it
-	From, To  int64     // next offset to apply, before and after
-	Changes   []Change  // the newest state of each subject that changed; each subject once
-	Holds     []Hold    // in the order of the log
-	Proved    time.Time // when the fetch was sent that left nothing newer behind To; zero: no proof
-	Receipted int64     // receipts cover offsets below; 0: unchanged
-	Policy    string    // revision of the policy that Proved vouches for too
-	Wide      bool      // far behind: larger scripts, at the price of latency
+	Epoch     int64        // as Claim returned it
+	From, To  int64        // next offset to apply, before and after
+	Changes   []Change     // the newest state of each subject that changed; each subject once
+	Holds     []Hold       // in the order of the log
+	Proved    time.Time    // when the fetch was sent that left nothing newer behind To; zero: no proof
+	Receipted int64        // receipts cover offsets below; 0: unchanged
+	Policy    string       // revision of the policy that Proved vouches for too
+	Stage     events.Stage // of the log at To
+	Wide      bool         // far behind: larger scripts, at the price of latency
 }
 
 // Change is one subject's new state.
@@ -160,4 +162,5 @@ type View struct {
 	Fresh      events.Millis // by Redis' clock; 0 is never
 	Now        events.Millis // by Redis' clock
 	Policy     string        // revision of the policy that was known up to Fresh
+	Stage      events.Stage  // of the log at Next
 }

@@ -69,7 +69,7 @@ func (r *remnant) tell(e events.Event) {
 	if e.Type == events.Granted {
 		e.Purposes, e.Policy, e.Evidence = events.SetOf(rule.Code), events.SeedPolicy, "urn:test:evidence:1"
 	}
-	e.Data = []byte("{}")
+	e.Data = []byte(`{"channel":"app"}`)
 	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
 	require.NoError(r.t, err)
 	m.Topic = r.topics.Events

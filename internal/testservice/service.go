@@ -48,16 +48,17 @@ func NewTopics(t testing.TB, broker *testenv.Broker, partitions int) Topics {
 
 // Config says what to run and where.
 type Config struct {
-	Service consumers.Service
-	Kafka   string // host:port
-	Redis   redis.UniversalClient
-	Topics  Topics
-	Group   string           // empty: named after service and topic
-	Buckets int32            // 0: 1024
-	Memory  int              // states in the consumer; 0: the engine's default
-	Now     func() time.Time // of the policy's calendar; nil: time.Now
-	Unpack  int              // bytes that a packed batch may become; 0: as by default
-	Logger  *slog.Logger
+	Service    consumers.Service
+	Kafka      string // host:port
+	Redis      redis.UniversalClient
+	Topics     Topics
+	Group      string           // empty: named after service and topic
+	Buckets    int32            // 0: 1024
+	Generation uint32           // of the events; 0: 1
+	Memory     int              // states in the consumer; 0: the engine's default
+	Now        func() time.Time // of the policy's calendar; nil: time.Now
+	Unpack     int              // bytes that a packed batch may become; 0: as by default
+	Logger     *slog.Logger
 }
 
 // GroupOf returns the group that a service joins when no other is named.
@@ -81,9 +82,12 @@ func Start(t testing.TB, cfg Config) *Service {
 	if cfg.Buckets == 0 {
 		cfg.Buckets = cache.DefaultBuckets
 	}
+	if cfg.Generation == 0 {
+		cfg.Generation = 1
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	layout := cache.Layout{
-		Service: cfg.Service.Name, Topic: cfg.Topics.Events, Generation: 1,
+		Service: cfg.Service.Name, Topic: cfg.Topics.Events, Generation: cfg.Generation,
 		Partitions: cfg.Topics.Partitions, Buckets: cfg.Buckets,
 	}
 	store, err := cache.NewRedis(ctx, cfg.Redis, layout, cfg.Logger)
@@ -98,7 +102,7 @@ func Start(t testing.TB, cfg Config) *Service {
 	following.Go(func() { follow(ctx) })
 	_ = known.CatchUp(ctx) // the service may have purposes of the newest version; the consumer itself insists
 	consumer, err := consumers.New(consumers.Config{
-		Service: cfg.Service, Policy: known, Generation: 1, Partitions: cfg.Topics.Partitions,
+		Service: cfg.Service, Policy: known, Generation: cfg.Generation, Partitions: cfg.Topics.Partitions,
 		Log: consumers.FromStream(log), Store: store, Publisher: producer,
 		Decoder:     func(r *events.Rules) consumers.Decoder { return cloudevent.Decoder{Rules: r} },
 		Slots:       func(p int32) consumers.Slot { return consumers.Slot{Partition: p, Prefix: layout.Prefix(p)} },
@@ -132,6 +136,9 @@ func (s *Service) Stop(t testing.TB) {
 	s.cancel()
 	require.NoError(t, <-s.ended)
 }
+
+// Ended returns what the service ended with, when it ends by itself.
+func (s *Service) Ended() <-chan error { return s.ended }
 
 // Marks returns where every partition stands.
 func (s *Service) Marks() []cache.Mark { return Marks(s.Store, s.Layout) }

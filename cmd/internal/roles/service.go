@@ -105,6 +105,9 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cache.Agree(ctx, s.client, layout); err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
 	store, err := cache.NewRedis(ctx, s.client, layout, s.log)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
@@ -113,7 +116,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 		return nil, err
 	}
 	log, err := stream.NewConsumer(stream.ConsumerConfig{
-		Config: p.kafka, Group: GroupOf(s.Name), Topic: layout.Topic, Watch: s.metrics.Watch(),
+		Config: p.kafka, Group: GroupOf(s.Name, layout.Generation), Topic: layout.Topic, Watch: s.metrics.Watch(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -154,8 +157,16 @@ func (s *Service) settle(ctx context.Context, store *cache.Redis) error {
 // groupPrefix begins the consumer groups' names: "consent-marketing".
 const groupPrefix = "consent-"
 
-// GroupOf returns the name of a service's consumer group.
-func GroupOf(service string) string { return groupPrefix + service }
+// GroupOf returns the name of a service's consumer group, which is one for each
+// generation of the log: members that are started with the settings of before do not
+// disturb those that have gone on. In the first it is "consent-marketing", later
+// "consent-marketing.g2".
+func GroupOf(service string, generation uint32) string {
+	if generation <= 1 {
+		return groupPrefix + service
+	}
+	return fmt.Sprintf("%s%s.g%d", groupPrefix, service, generation)
+}
 
 // Slots says where a layout keeps the keys of a partition.
 func Slots(l cache.Layout) func(int32) consumers.Slot {

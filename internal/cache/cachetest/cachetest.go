@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 		{"FreshnessIsNeverAheadAndNeverGoesBack", freshnessIsABound},
 		{"FreshnessNeedsAProofAtTheRightPosition", freshnessNeedsProof},
 		{"NothingProvesATorsoFresh", nothingProvesATorso},
+		{"StageMovesWithThePosition", stageMoves},
 		{"ReceiptsOnlyCoverMore", receiptsOnlyCoverMore},
 		{"OutboxKeepsWhatWasNotDone", outboxKeeps},
 		{"OutboxKeepsWhatChangedSince", outboxKeepsNewer},

@@ -248,3 +248,22 @@ func digestIsExact(t *testing.T, f Fixture) {
 	o.begin(o.mark.Next) // works it out anew
 	require.Equal(t, counted, o.mark.Digest)
 }
+
+// The stage of the log is known by whoever takes over, as of the position: what is
+// behind a barrier does not count for any owner.
+func stageMoves(t *testing.T, f Fixture) {
+	o := own(t, f, 1)
+	require.Equal(t, events.StageOpen, o.mark.Stage)
+	for _, stage := range []events.Stage{events.StageOpening, events.StageOpen, events.StageEnded} {
+		b := o.batch(0)
+		b.Stage = stage
+		require.Equal(t, stage, o.write(b)[0].Mark.Stage)
+		o.claim()
+		require.Equal(t, stage, o.mark.Stage)
+		require.Equal(t, stage, o.view(0).Stage)
+		fresh := f.Store.Refresh(t.Context(), []cache.Proof{{Partition: partition, Epoch: o.mark.Epoch, Next: o.mark.Next}})
+		require.Equal(t, stage, fresh[0].Mark.Stage)
+	}
+	o.begin(0)
+	require.Equal(t, events.StageOpen, o.mark.Stage, "read anew, the log says it again")
+}

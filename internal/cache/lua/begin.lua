@@ -4,6 +4,7 @@
 if epoch and epoch ~= ARGV[1] then return reply(FENCED) end
 if not epoch then return reply(MOVED) end
 applied, digest, top = ARGV[2], ARGV[3], larger(larger(top, ARGV[4]), ARGV[2])
-call('HSET', POS, 'next', applied, 'digest', digest, 'top', top)
+stage = ''
+call('HSET', POS, 'next', applied, 'digest', digest, 'top', top, 'stage', stage)
 if ARGV[5] == '1' then call('HSET', POS, 'torso', applied) else call('HDEL', POS, 'torso') end
 return reply(OK)

@@ -2,20 +2,20 @@
 -- KEYS[1] is its pos, KEYS[2] its outbox; ARGV[1] the caller's epoch.
 local call, sub, format = redis.call, string.sub, string.format
 local POS, OUTBOX = KEYS[1], KEYS[2]
-local OK, MOVED, FENCED, OUTDATED, DAMAGED, CAREFUL, CHUNK = '0', '1', '2', '3', '4', '5', '6'
+local OK, MOVED, FENCED, OUTDATED, DAMAGED, CAREFUL, CHUNK, GONE = '0', '1', '2', '3', '4', '5', '6', '7'
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local pos = call('HMGET', POS, 'epoch', 'next', 'top', 'digest', 'fresh', 'receipted', 'chunk', 'torso')
-local epoch, applied, top, digest, fresh, receipted, chunk =
-  pos[1], pos[2], pos[3] or '0', pos[4] or '0', pos[5] or '0', pos[6] or '0', pos[7] or ''
+local pos = call('HMGET', POS, 'epoch', 'next', 'top', 'digest', 'fresh', 'receipted', 'chunk', 'stage', 'gone', 'torso')
+local epoch, applied, top, digest, fresh, receipted, chunk, stage =
+  pos[1], pos[2], pos[3] or '0', pos[4] or '0', pos[5] or '0', pos[6] or '0', pos[7] or '', pos[8] or ''
 
 -- A script that failed in the middle (a key of the wrong type, say) leaves the
 -- question mark that it set in front of its first write.
 local torn = sub(chunk, -1) == '?'
 
 -- It was built from a log that had lost its beginning: nothing proves that fresh.
-local torso = pos[8]
+local torso = pos[10]
 
 local function whole(n) return format('%.0f', n) end
 
@@ -28,8 +28,11 @@ local function reply(code, skipped)
   local first = redis.pcall('ZRANGE', OUTBOX, 0, 0, 'WITHSCORES')
   if first.err then torn = true end -- of another type: only a fresh start helps
   return {code, time[1], time[2], epoch or '', applied or '', torn and '1' or '', first[2] or '',
-    receipted, fresh, digest, top, whole(skipped or 0)}
+    receipted, fresh, digest, top, whole(skipped or 0), stage}
 end
+
+-- Another generation took the partition's place: nothing of it counts any more.
+if pos[9] then return reply(GONE) end
 
 -- Freshness only moves forward and never ahead of the clock. When the clock is
 -- far behind what is stored, it is another node's: then nothing is known.

@@ -7,7 +7,7 @@
 -- or nothing is staged, 3 another staged it; then live and staged next.
 local call, sub = redis.call, string.sub
 local live = call('HMGET', KEYS[1], 'next', 'fresh', 'epoch', 'retired')
-local new = call('HMGET', KEYS[4], 'next', 'fresh', 'digest', 'top', 'chunk', 'epoch')
+local new = call('HMGET', KEYS[4], 'next', 'fresh', 'digest', 'top', 'chunk', 'epoch', 'stage')
 local at, to = live[1] or '', new[1] or ''
 if new[6] and new[6] ~= ARGV[1] then return {'3', at, to} end
 if at == '' or to == '' or sub(new[5] or '', -1) == '?' then return {'2', at, to} end
@@ -42,7 +42,7 @@ end
 -- The owner remembers what was: without its claim it must claim anew, and read on
 -- from here. Its epoch stays known, so that no later one is the same.
 local fresh = larger(live[2] or '0', new[2] or '0')
-call('HSET', KEYS[1], 'next', to, 'fresh', fresh, 'digest', new[3], 'top', larger(new[4] or '0', to),
+call('HSET', KEYS[1], 'next', to, 'fresh', fresh, 'digest', new[3], 'top', larger(new[4] or '0', to), 'stage', new[7] or '',
   'retired', larger(live[4] or '0', live[3] or '0'))
 call('HDEL', KEYS[1], 'epoch', 'chunk', 'torso')
 call('UNLINK', KEYS[4], KEYS[5], KEYS[6])

@@ -7,7 +7,7 @@
 -- way needs or '', 13 outbox entries, 14 holds, 15 a byte per bucket: how many of
 -- the changes, in their order, are its; then per change field and state,
 -- per outbox entry score and member, per hold '1' to release or '', member and position;
--- the last: revision of the policy.
+-- the last two: revision of the policy, and the stage of the partition behind the batch.
 local to, attempt, k, proofs, runs = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[12], ARGV[15]
 local FIRST = 16 -- field and state of the first change
 local byte = string.byte
@@ -104,8 +104,8 @@ if ARGV[6] ~= '1' then
   call('HSET', POS, 'chunk', mark .. '+', 'digest', digest)
   return reply(OK, skipped)
 end
-applied = to
+applied, stage = to, ARGV[#ARGV]
 renew(ARGV[8], ARGV[9])
 call('HSET', POS, 'chunk', mark, 'digest', digest, 'next', to, 'fresh', fresh, 'receipted', receipted,
-  'policy', ARGV[#ARGV])
+  'policy', ARGV[#ARGV - 1], 'stage', stage)
 return reply(OK, skipped)

@@ -16,6 +16,7 @@ func Checks() []Check {
 		{"policies", "no version of the policy in force; grants under one that is not published; records that are no version", checkPolicies},
 		{"groups", "services that nobody runs, partitions that nobody owns", checkGroups},
 		{"layout", "services that fold another topic, generation or number of partitions", checkLayout},
+		{"generation", "a log that has ended and is still configured; events that are written behind its end", checkGeneration},
 		{"applying", "services that run and do not apply: caches behind the log, standing still, ahead of it", checkApplying},
 		{"receipts", "services that acknowledge what their cache does not hold, or prove nothing", checkReceipts},
 		{"outbox", "actions that do not finish", checkOutbox},

@@ -23,6 +23,8 @@ type record struct {
 	fault    string // what its schema says against it; nothing is well
 	read     bool   // the codec takes it, and the rest is known
 	permits  bool
+	ended    bool            // a barrier: the partition has ended
+	first    events.Position // where it first stood, of what was published again
 	policy   events.PolicyVersion
 	decided  time.Time
 	appended time.Time
@@ -72,6 +74,9 @@ func (e *eye) see(r *stream.Record) record {
 	}
 	if r.Key != nil {
 		out.home = stream.Partition(r.Key, int(e.partitions))
+		if string(r.Key) == cloudevent.BarrierKey {
+			out.home = r.Partition // written to where it is
+		}
 	}
 	document := structured(r)
 	out.source, out.kind = strings.Clone(textOf(document, "source")), strings.Clone(textOf(document, "type"))
@@ -81,7 +86,9 @@ func (e *eye) see(r *stream.Record) record {
 	out.fault = faultOf(e.schemas, out.kind, document)
 	var event events.Event
 	if err := e.decoder.Decode(r, &event); err == nil {
-		out.read, out.permits = true, !event.Type.Restricts()
+		out.read, out.permits = true, !event.Type.Restricts() && !event.Type.OfLog()
+		out.ended = event.Type == events.LogBarrier && event.Barrier.Stage == events.StageEnded
+		out.first = event.First.Position
 		out.policy, out.decided = events.PolicyVersion(strings.Clone(string(event.Policy))), event.Decided.Time()
 	}
 	return out

@@ -51,7 +51,8 @@ func (p *Person) Version() int64 {
 type Fold struct {
 	Partition int32
 	Share     Share
-	Next      int64 // the next offset to fold
+	Next      int64        // the next offset to fold
+	Stage     events.Stage // of the log at Next
 	People    map[string]*Person
 	Holds     map[Hold]*Held // of subjects of the partition
 	Strays    map[Hold]*Held // of subjects of others, or under the key of others, by events in this one
@@ -85,7 +86,7 @@ func (f *Fold) Records(records []stream.Record) error {
 		r := &records[i]
 		f.Next = r.Offset + 1
 		switch {
-		case f.mine(r.Key):
+		case f.mine(r.Key), string(r.Key) == cloudevent.BarrierKey:
 			f.record(r)
 		case !f.cfg.Only.IsZero():
 			f.concealed(r)
@@ -131,9 +132,15 @@ func (f *Fold) record(r *stream.Record) {
 	switch {
 	case !r.LogAppend:
 		f.aside(e.Subject.Reveal(), first, at.Position)
+	case e.Type == events.LogBarrier:
+		f.Stage, _ = f.Stage.Turn(e.Barrier, at.Position)
 	case f.cfg.Layout.PartitionOf(e.Subject) != f.Partition:
 		if e.Type.Restricts() {
 			f.aside(e.Subject.Reveal(), first, at.Position)
+		}
+	case f.Stage.Takes(e.Type) != "":
+		if e.Type.Restricts() {
+			f.hold(e.Subject.Reveal(), first, at.Position)
 		}
 	default:
 		f.apply(e, first)

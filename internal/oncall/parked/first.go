@@ -59,6 +59,17 @@ func (o *original) again(topic string, partition int32, first events.Stamp, atte
 	return m
 }
 
+// Again returns the message that publishes a record of the log again in a topic,
+// with its first place in the order: as a redrive does. It outlives the record.
+func Again(r *stream.Record, topic string, met events.Stamp) stream.Message {
+	o := original{key: r.Key, value: r.Value, logAppend: r.LogAppend}
+	for key, value := range r.Headers.All() {
+		o.headers = append(o.headers, stream.Header{Key: string(key), Value: value})
+	}
+	o = o.clone()
+	return o.again(topic, stream.AnyPartition, firstOf(&o, met), attemptOf(&o)+1)
+}
+
 // isStructured says whether the attributes stand in the value (CloudEvents Kafka
 // protocol binding 1.0.2, 3.3): headers of theirs would count for nothing.
 func (o *original) isStructured() bool {

@@ -17,6 +17,13 @@ const lot = 8192
 // fromSnapshots stages the newest states of the state topic, and lets the log be
 // followed from their checkpoint on.
 func (p *part) fromSnapshots(ctx context.Context) (why string, err error) {
+	live, err := spots(ctx, p.cfg.Live, p.id)
+	if err != nil {
+		return "", err
+	}
+	if live.Stage != events.StageOpen {
+		return fmt.Sprintf("the log is %s there, and only its barriers say from where on", live.Stage), nil
+	}
 	at, why, err := p.load(ctx)
 	if why != "" || err != nil {
 		return why, err

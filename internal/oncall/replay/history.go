@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/basis"
@@ -153,6 +154,9 @@ func (h *history) take(f *stream.Fetch) (records int, err error) {
 // record folds one record, if it is of a subject that is wanted.
 func (h *history) record(r []stream.Record) error {
 	key, offset := r[0].Key, r[0].Offset
+	if string(key) == cloudevent.BarrierKey {
+		return h.fold.Records(r) // whoever is wanted: it says what counts
+	}
 	if !h.wanted(key) || events.PartitionOf(key, h.bench.Partitions) != h.partition {
 		return nil
 	}

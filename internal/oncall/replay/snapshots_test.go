@@ -134,10 +134,18 @@ func TestReplayIsRefusedWhereNeitherLogNorSnapshotsHaveTheHistory(t *testing.T) 
 		require.ErrorContains(t, err, text)
 		require.Equal(t, exit.Refused, exit.Code(err))
 	}
+	s.snapshots()
 	s.forget(20)
+	state, witnesses := s.bench.State, s.bench.Witnesses
+	s.bench.State, s.bench.Witnesses = "", nil
 	refused("no topic of snapshots is named")
-	s.snapshots() // of a service that never saw the beginning
-	refused("no service bears the snapshots out")
+	s.bench.State = state
+	for _, w := range witnesses {
+		if w.Layout().Service == snapshots.Name { // its own word is not enough
+			s.bench.Witnesses = append(s.bench.Witnesses, w)
+		}
+	}
+	refused("no service stands behind the snapshots to bear them out")
 	ends, err := s.bench.Log.Offsets(t.Context(), s.topics.Events)
 	require.NoError(t, err)
 	c := snapshot.Checkpoint{Generation: 1, Acted: ends[0].First - 1, Next: ends[0].First - 1}

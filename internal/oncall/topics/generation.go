@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/kelisim/kelisim/deploy"
@@ -19,11 +20,13 @@ const maxPlaces = 1 << 28
 type Standing struct {
 	Service string
 	Stands  []cache.Stand // by partition
+	Ended   bool          // it stands behind a barrier: an attempt before this one began
+	Moved   bool          // its recorded layout is the new one already
 }
 
 // Generation is the plan of a new layout of the events topic: another topic, with
 // another number of partitions, that goes on where barriers end the old one.
-// docs/generation.md says how, and what of it is built.
+// Package generation carries it out; docs/generation.md says how.
 type Generation struct {
 	From       uint32          `json:"from"`
 	To         uint32          `json:"to"`
@@ -33,6 +36,7 @@ type Generation struct {
 	Wanted     int             `json:"wanted"`
 	Ends       map[int32]int64 `json:"ends"`    // of the old partitions now: the barriers come behind
 	Moving     string          `json:"moving"`  // which subjects change their partition, in words
+	Begun      bool            `json:"begun"`   // barriers are written: there is no way back, and the rest is to be done
 	Refused    []string        `json:"refused"` // why it must not be done now
 }
 
@@ -51,9 +55,17 @@ type Ends interface {
 	Offsets(ctx context.Context, topic string) (map[int32]stream.Offsets, error)
 }
 
-// NextName is the topic of another generation of a topic.
-func NextName(topic string, generation uint32) string {
-	return fmt.Sprintf("%s.g%d", topic, generation)
+// ofGeneration ends the name of a topic of a later generation.
+var ofGeneration = regexp.MustCompile(`\.g[0-9]+$`)
+
+// NameOf is the topic of another generation of a topic: consent.events.v1 of the first,
+// then consent.events.v1.g2, consent.events.v1.g3.
+func NameOf(topic string, generation uint32) string {
+	name := ofGeneration.ReplaceAllString(topic, "")
+	if generation <= 1 {
+		return name
+	}
+	return fmt.Sprintf("%s.g%d", name, generation)
 }
 
 // PlanGeneration looks at everything that a new generation rests on. What stands in
@@ -64,7 +76,7 @@ func PlanGeneration(ctx context.Context, k interface {
 }, b Before,
 ) (*Generation, error) {
 	g := &Generation{
-		From: b.Generation, To: b.Generation + 1, Old: b.Events.Name, New: NextName(b.Events.Name, b.Generation+1),
+		From: b.Generation, To: b.Generation + 1, Old: b.Events.Name, New: NameOf(b.Events.Name, b.Generation+1),
 		Wanted: b.Wanted, Ends: make(map[int32]int64),
 	}
 	refuse := func(format string, args ...any) { g.Refused = append(g.Refused, fmt.Sprintf(format, args...)) }
@@ -72,8 +84,11 @@ func PlanGeneration(ctx context.Context, k interface {
 	if err != nil {
 		return nil, err
 	}
-	if _, there := found[g.New]; there {
-		refuse("topic %s is there already: an attempt before this one did not end; look what it holds", g.New)
+	for _, s := range b.Services {
+		g.Begun = g.Begun || s.Ended || s.Moved
+	}
+	if there, ok := found[g.New]; ok && len(there.Partitions) != b.Wanted {
+		refuse("topic %s is there already, with %d partitions: go on with as many, or delete it if nothing is in it", g.New, len(there.Partitions))
 	}
 	old, there := found[g.Old]
 	if !there {
@@ -88,17 +103,16 @@ func PlanGeneration(ctx context.Context, k interface {
 	case b.Wanted < 1 || int64(b.Wanted)*int64(b.Buckets) > maxPlaces:
 		refuse("%d partitions of %d buckets: want 1 to %d", b.Wanted, b.Buckets, maxPlaces/max(1, b.Buckets))
 	}
+	if g.Begun {
+		return g, g.end(ctx, k)
+	}
 	for _, p := range old.Partitions {
 		if p.Leader < 0 || len(p.InSync) < len(p.Replicas) {
 			refuse("partition %d has %d of %d replicas in sync: its barrier must not be lost", p.ID, len(p.InSync), len(p.Replicas))
 		}
 	}
-	ends, err := k.Offsets(ctx, g.Old)
-	if err != nil {
+	if err := g.end(ctx, k); err != nil {
 		return nil, err
-	}
-	for p, o := range ends {
-		g.Ends[p] = o.End
 	}
 	if b.Open > 0 {
 		refuse("%d parked events are open: redriven later they would stand in another log, where their first place says nothing; see to them first", b.Open)
@@ -109,6 +123,15 @@ func PlanGeneration(ctx context.Context, k interface {
 		}
 	}
 	return g, nil
+}
+
+// end notes where the old partitions end.
+func (g *Generation) end(ctx context.Context, k Ends) error {
+	ends, err := k.Offsets(ctx, g.Old)
+	for p, o := range ends {
+		g.Ends[p] = o.End
+	}
+	return err
 }
 
 // behind returns the partitions that the service has not applied whole.

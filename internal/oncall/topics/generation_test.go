@@ -53,4 +53,19 @@ func TestNewGenerationIsRefusedWhileAnythingStandsInItsWay(t *testing.T) {
 	begun := stream.TopicSpec{Name: "consent.events.v1.g2", Partitions: 1, Replicas: 1}
 	require.NoError(t, admin.CreateTopics(t.Context(), []stream.TopicSpec{begun}))
 	require.Contains(t, plan(asItIs).Refused[0], "is there already")
+
+	one := func(b *topics.Before) { b.Wanted = 1 }
+	require.Empty(t, plan(one).Refused, "it goes on with what it created")
+	require.False(t, plan(one).Begun)
+	for _, begun := range []topics.Standing{{Service: "marketing", Ended: true}, {Service: "marketing", Moved: true}} {
+		g := plan(func(b *topics.Before) { b.Wanted, b.Open, b.Services = 1, 3, []topics.Standing{begun} })
+		require.Empty(t, g.Refused, "behind a barrier there is only one way")
+		require.True(t, g.Begun)
+	}
+}
+
+func TestEveryGenerationIsNamedAfterTheFirst(t *testing.T) {
+	require.Equal(t, "consent.events.v1.g2", topics.NameOf("consent.events.v1", 2))
+	require.Equal(t, "consent.events.v1", topics.NameOf("consent.events.v1.g2", 1))
+	require.Equal(t, "consent.events.v1.g3", topics.NameOf("consent.events.v1.g2", 3))
 }

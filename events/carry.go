@@ -1,0 +1,32 @@
+package events
+
+import "fmt"
+
+// Carry returns a state as it begins in the log of a later generation, at the place
+// where it is entered there: places of the old log come before all of the new, what
+// was closed stays closed, what was open stays open, and copies of what was judged
+// stay known. It is pure. A state of nobody, one that cannot be read, and a place
+// that is in no later generation are errors.
+func (r *Rules) Carry(s State, to Version) (State, error) {
+	b := r.borrow()
+	defer r.giveBack(b)
+	if err := b.open(s); err != nil {
+		return State{}, err
+	}
+	if s.IsZero() || to.Generation <= b.ledger.version.Generation {
+		return State{}, fmt.Errorf("%w of a generation before %d", ErrState, to.Generation)
+	}
+	b.ledger.enter(to)
+	b.ledger.version = to
+	return b.state(), nil
+}
+
+// enter takes up a state that is carried into the log: the first that is known of
+// its subject here, or the same once more.
+func (r *Rules) enter(s State, e *Event) (State, Outcome) {
+	state, err := r.Carry(e.Carried, e.Logged.Position)
+	if err != nil {
+		return s, Outcome{Verdict: Park, Reason: ReasonState}
+	}
+	return state, Outcome{Verdict: Applied, Changed: true, Standing: r.Standing(state)}
+}

@@ -1,0 +1,117 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Successor is a service's cache of the next generation of the log, beside the live
+// one: keys carry the generation, so neither meets the other. It is a [Store], into
+// which the same engine folds, though its layout is not the recorded one yet.
+// [Successor.Adopt] makes it that, at one moment.
+type Successor struct {
+	*Redis
+	live Layout
+}
+
+// OpenSuccessor returns the cache of the next generation. What is recorded must be
+// the layout of the live one, or already that of the next ([ErrLayout]).
+func OpenSuccessor(ctx context.Context, client redis.UniversalClient, live, next Layout) (*Successor, error) {
+	recorded, err := readLayout(ctx, client, live.Service)
+	if err == nil && recorded != live && recorded != next {
+		err = fmt.Errorf("%w: %+v", ErrLayout, recorded)
+	}
+	if err == nil && (next.Service != live.Service || next.Generation <= live.Generation) {
+		err = fmt.Errorf("%w: generation %d does not follow %d", ErrLayout, next.Generation, live.Generation)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("layout of %s: %w", live.Service, err)
+	}
+	r, err := NewRedis(ctx, client, next, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.ahead = true
+	return &Successor{Redis: r, live: live}, nil
+}
+
+// Layout returns the layout of the next generation, Live that of the one before.
+func (s *Successor) Layout() Layout { return s.layout }
+
+// Live returns the layout of the generation before.
+func (s *Successor) Live() Layout { return s.live }
+
+// Old inspects the cache of the generation before.
+func (s *Successor) Old() *Inspector { return NewInspector(s.client, s.live) }
+
+// Next inspects the cache of the next generation.
+func (s *Successor) Next() *Inspector { return NewInspector(s.client, s.layout) }
+
+// Stands reads where every partition of the recorded layout stands.
+func (s *Successor) Stands(ctx context.Context) ([]Stand, error) {
+	return NewReader(s.client, s.live.Service).Stands(ctx)
+}
+
+// Adopted says whether the next layout is the recorded one.
+func (s *Successor) Adopted(ctx context.Context) (bool, error) {
+	recorded, err := readLayout(ctx, s.client, s.live.Service)
+	if err != nil {
+		return false, fmt.Errorf("layout of %s: %w", s.live.Service, err)
+	}
+	return recorded == s.layout, nil
+}
+
+// Adopt records the next layout in the place of the live one. To do so again
+// changes nothing. From then on no consumer of the generation before claims a
+// partition; those that own one go on until [Successor.Retire].
+func (s *Successor) Adopt(ctx context.Context) error {
+	args := append(newArgs(14), layoutKey(s.live.Service), s.live.Topic,
+		strconv.FormatUint(uint64(s.live.Generation), 10), strconv.Itoa(int(s.live.Partitions)))
+	recorded, err := s.recorded(ctx, s.scripts.adopt, append(args, fieldsOf(s.layout)...))
+	if err == nil && recorded != s.layout {
+		err = fmt.Errorf("layout of %s: %w: %+v", s.live.Service, ErrLayout, recorded)
+	}
+	return err
+}
+
+// Retire ends the live generation, partition by partition: guards that still read it
+// deny as stale and learn of the other, consumers that still own it are refused
+// ([ErrLayout]). The next layout must be adopted; states stay, until somebody removes
+// them. To do so again changes nothing.
+func (s *Successor) Retire(ctx context.Context) error {
+	switch adopted, err := s.Adopted(ctx); {
+	case err != nil:
+		return err
+	case !adopted:
+		return fmt.Errorf("retire generation %d of %s: %w: it is the recorded one", s.live.Generation, s.live.Service, ErrLayout)
+	}
+	by := strconv.FormatUint(uint64(s.layout.Generation), 10)
+	for p := range s.live.Partitions {
+		args := append(newArgs(2), s.live.Prefix(p)+positionName, by)
+		if _, err := s.run(ctx, call(ctx, s.scripts.retire, 1, args)); err != nil {
+			return fmt.Errorf("retire partition %d of generation %d of %s: %w", p, s.live.Generation, s.live.Service, err)
+		}
+	}
+	return nil
+}
+
+// Retired says whether the whole live generation is retired.
+func (s *Successor) Retired(ctx context.Context) (bool, error) {
+	pipe := s.client.Pipeline()
+	cmds := make([]*redis.BoolCmd, s.live.Partitions)
+	for p := range s.live.Partitions {
+		cmds[p] = pipe.HExists(ctx, s.live.Prefix(p)+positionName, "gone")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, fmt.Errorf("generation %d of %s: %w", s.live.Generation, s.live.Service, classify(err))
+	}
+	for _, cmd := range cmds {
+		if !cmd.Val() {
+			return false, nil
+		}
+	}
+	return true, nil
+}
