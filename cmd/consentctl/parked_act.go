@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -18,10 +19,11 @@ import (
 
 func newParkedRedrive(p *program) *cobra.Command {
 	var f parkedFlags
-	var all, force, permitGrants bool
+	var all, force bool
 	var perSecond float64
 	var wait time.Duration
-	var with, second string
+	var with string
+	var permit parked.Permit
 	c := &cobra.Command{
 		Use: "redrive [POSITION...]", Short: "Publish parked events again, each once",
 		Long: "Publish parked events again: one, those that the flags choose, or all. Each is published once, however many services parked\n" +
@@ -35,8 +37,7 @@ func newParkedRedrive(p *program) *cobra.Command {
 	flags.BoolVar(&all, "all", false, "all that is open")
 	flags.BoolVar(&force, "force", false, "also what would be parked again, and what was dismissed")
 	flags.StringVar(&with, "with", "", "redrive one event with the corrected bytes of this file, a CloudEvent in JSON")
-	flags.BoolVar(&permitGrants, "permit-grants", false, "with --with: the correction may allow something; needs a second operator")
-	flags.StringVar(&second, "second-operator", "", "who agrees to that, for the record: another person")
+	permitFlags(flags, &permit)
 	flags.Float64Var(&perSecond, "rate", 100, "events a second; 0 is no limit")
 	flags.DurationVar(&wait, "wait", 30*time.Second, "how long to wait until the services have applied them")
 	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
@@ -54,8 +55,8 @@ func newParkedRedrive(p *program) *cobra.Command {
 			return nil, err
 		}
 		if recorder, applies := actor.(*audit.Recorder); applies {
-			recorder.Who.Approver = second
-			if err := plan.Permit(permitGrants, who.Operator, second); err != nil {
+			permit.Operator, recorder.Who.Approver = who.Operator, permit.Second
+			if err := plan.Permit(permit); err != nil {
 				return plan, err
 			}
 		}
@@ -122,13 +123,16 @@ func awaitApplied(ctx context.Context, d *parked.Desk, plan *parked.Redrive, wai
 
 func newParkedDismiss(p *program) *cobra.Command {
 	var f parkedFlags
+	var permit parked.Permit
 	all := false
 	c := &cobra.Command{
 		Use: "dismiss [POSITION...]", Short: "Say that nothing will come of parked events, and release whom they hold",
 		Long: "Say that nothing will come of parked events. What they hold is released in every service, for good. A restriction that is\n" +
-			"dismissed is lost: make sure that the person's will is in the log in another form.",
+			"dismissed is lost: make sure that the person's will is in the log in another form. Where somebody would be allowed\n" +
+			"something that the hold denies, --permit-grants and a second operator are needed.",
 	}
 	f.add(c)
+	permitFlags(c.Flags(), &permit)
 	c.Flags().BoolVar(&all, "all", false, "all that is open")
 	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
 		who := actorOf(actor)
@@ -144,10 +148,22 @@ func newParkedDismiss(p *program) *cobra.Command {
 		if err != nil || len(plan.Items) == 0 {
 			return orNil(plan, err)
 		}
+		if recorder, applies := actor.(*audit.Recorder); applies {
+			permit.Operator, recorder.Who.Approver = who.Operator, permit.Second
+			if err := plan.Permit(permit); err != nil {
+				return plan, err
+			}
+		}
 		return plan, actor.Do(ctx, audit.Act{Command: "parked dismiss", Plan: plan}, func(ctx context.Context) (string, error) {
 			return counted(len(plan.Items), "event") + " dismissed", d.Dismiss(ctx, plan)
 		})
 	})
+}
+
+// permitFlags are those by which two people let something be allowed.
+func permitFlags(flags *pflag.FlagSet, by *parked.Permit) {
+	flags.BoolVar(&by.Grants, "permit-grants", false, "may allow what is denied now; needs a second operator")
+	flags.StringVar(&by.Second, "second-operator", "", "who agrees to that, for the record: another person")
 }
 
 // actorOf returns on whose word an actor acts; a dry run acts on nobody's.

@@ -116,17 +116,9 @@ func (r *Redrive) Corrections() (all []*Correction) {
 
 // Permit refuses corrections that may allow something, unless two people say so: a
 // producer writes what a person consented to, and nobody alone in its place.
-func (r *Redrive) Permit(permitGrants bool, operator, second string) error {
-	operator, second = strings.TrimSpace(operator), strings.TrimSpace(second)
-	switch {
-	case !slices.ContainsFunc(r.Corrections(), func(c *Correction) bool { return c.Permits }):
+func (r *Redrive) Permit(by Permit) error {
+	if !slices.ContainsFunc(r.Corrections(), func(c *Correction) bool { return c.Permits }) {
 		return nil
-	case !permitGrants:
-		return exit.Refuse("the correction may allow something: that needs --permit-grants")
-	case second == "":
-		return exit.Refuse("the correction may allow something: a second operator must agree (--second-operator)")
-	case strings.EqualFold(operator, second):
-		return exit.Refuse("the second operator must be another person than %s", operator)
 	}
-	return nil
+	return by.allows("the correction may allow something")
 }

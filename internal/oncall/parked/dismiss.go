@@ -28,7 +28,8 @@ type DismissedItem struct {
 	Named   events.Subject `json:"named"` // see [Case]
 	Type    string         `json:"type"`
 	Reasons []string       `json:"reasons"`
-	Held    []string       `json:"held"` // where it holds its subject before
+	Held    []string       `json:"held"`  // where it holds its subject before
+	Opens   []string       `json:"opens"` // services that would then allow something that they deny now
 }
 
 // PlanDismissal says what dismissing the cases would release. What is dismissed
@@ -46,11 +47,35 @@ func (d *Desk) PlanDismissal(ctx context.Context, cases []*Case, reason string) 
 			continue
 		}
 		plan.cases = append(plan.cases, c)
+	}
+	for _, c := range plan.cases {
+		opens, err := d.opens(ctx, c, plan.cases)
+		if err != nil {
+			return nil, fmt.Errorf("parked event of %v: %w", c.First, err)
+		}
 		plan.Items = append(plan.Items, DismissedItem{
-			First: c.First.String(), Subject: c.Subject, Named: c.Named, Type: c.Type, Reasons: c.Reasons(), Held: c.Held,
+			First: c.First.String(), Subject: c.Subject, Named: c.Named, Type: c.Type, Reasons: c.Reasons(), Held: c.Held, Opens: opens,
 		})
 	}
 	return plan, nil
+}
+
+// Opens counts the cases whose dismissal would allow somebody something.
+func (p *Dismissal) Opens() (n int) {
+	for i := range p.Items {
+		if len(p.Items[i].Opens) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Permit refuses a dismissal that would allow something, unless two people say so.
+func (p *Dismissal) Permit(by Permit) error {
+	if p.Opens() == 0 {
+		return nil
+	}
+	return by.allows(fmt.Sprintf("%d of the dismissals would allow something that is denied now", p.Opens()))
 }
 
 // Dismiss writes down that the cases are dismissed, and then releases what they
@@ -74,12 +99,15 @@ func (d *Desk) Dismiss(ctx context.Context, plan *Dismissal) error {
 
 // Text implements [output.Result].
 func (p *Dismissal) Text(w io.Writer) {
-	output.Columns(w, []string{"FIRST", "SUBJECT", "TYPE", "REASON", "HELD"}, func(yield func([]string) bool) {
+	output.Columns(w, []string{"FIRST", "SUBJECT", "TYPE", "REASON", "HELD", "WOULD ALLOW IN"}, func(yield func([]string) bool) {
 		for _, it := range p.Items {
-			if !yield([]string{it.First, people(it.Subject, it.Named), dash(it.Type), listed(it.Reasons), listed(it.Held)}) {
+			if !yield([]string{it.First, people(it.Subject, it.Named), dash(it.Type), listed(it.Reasons), listed(it.Held), listed(it.Opens)}) {
 				return
 			}
 		}
 	})
 	fmt.Fprintf(w, "%d to dismiss in %s: %s\n", len(p.Items), listed(p.Services), p.Reason)
+	if n := p.Opens(); n > 0 {
+		fmt.Fprintf(w, "%d of them would allow something that is denied now: --permit-grants and --second-operator are needed\n", n)
+	}
 }

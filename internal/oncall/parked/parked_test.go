@@ -142,7 +142,7 @@ func TestEventIsRedrivenWithCorrectedBytesAndKeepsWhatItIs(t *testing.T) {
 	plan, err := s.desk.PlanCorrected(t.Context(), s.only(), forged, "a test", false)
 	require.NoError(t, err)
 	require.Equal(t, parked.Publish, plan.Items[0].Step)
-	require.NoError(t, plan.Permit(false, "aigerim", ""))
+	require.NoError(t, plan.Permit(parked.Permit{Operator: "aigerim"}))
 	s.apply(plan)
 	require.NoError(t, s.desk.Await(t.Context(), plan))
 	c, out := s.only(), s.redriven()
@@ -195,10 +195,10 @@ func TestCorrectionOfAnotherEventIsRefused(t *testing.T) {
 	plan, err := s.desk.PlanCorrected(t.Context(), s.only(), right, "a test", false)
 	require.NoError(t, err)
 	for text, second := range map[string]string{"a second operator must agree": "", "another person than aigerim": "Aigerim"} {
-		require.ErrorContains(t, plan.Permit(true, "aigerim", second), text)
+		require.ErrorContains(t, plan.Permit(parked.Permit{Grants: true, Operator: "aigerim", Second: second}), text)
 	}
-	require.ErrorContains(t, plan.Permit(false, "aigerim", "dana"), "needs --permit-grants")
-	require.NoError(t, plan.Permit(true, "aigerim", "dana"))
+	require.ErrorContains(t, plan.Permit(parked.Permit{Operator: "aigerim", Second: "dana"}), "needs --permit-grants")
+	require.NoError(t, plan.Permit(parked.Permit{Grants: true, Operator: "aigerim", Second: "dana"}))
 }
 
 func TestMisplacedEventIsRedrivenToWhereItBelongs(t *testing.T) {
