@@ -17,6 +17,7 @@ import (
 type partition struct {
 	id     int32
 	epoch  atomic.Int64 // of our claim: the cache refuses anyone else's. The actor reads it too
+	taking atomic.Bool  // it is being claimed: the cache may know an epoch that is not here yet
 	stored atomic.Int64 // the cache has everything before
 	life   int          // rises when the partition is read again from the cache's position
 	next   int64        // offset to fold next

@@ -85,6 +85,8 @@ func (r *reader) announce(p *partition) { r.window.of(p).turned = true }
 // that is lost: nobody is allowed by it. It touches nothing of the reader that other
 // partitions share.
 func (r *reader) take(ctx context.Context, p *partition, anew bool) error {
+	p.taking.Store(true)
+	defer p.taking.Store(false)
 	err := r.insist(ctx, "claim", func() error {
 		mark, err := r.cfg.Store.Claim(ctx, p.id)
 		if err != nil {
