@@ -33,6 +33,13 @@ func (f *actFlags) add(c *cobra.Command) {
 	f.addWho(c)
 }
 
+// addSmall gives a command the flags of an act that changes nothing about anybody: it
+// needs no --apply, and a reason of its own goes without saying.
+func (f *actFlags) addSmall(c *cobra.Command) {
+	c.Flags().StringVar(&f.confirm, "confirm", "", "name of the protected context that is meant")
+	f.addWho(c)
+}
+
 // addWho gives a command the flags of what is recorded without being an act.
 func (f *actFlags) addWho(c *cobra.Command) {
 	flags := c.Flags()
@@ -51,6 +58,16 @@ func (s *session) actor(f *actFlags) (audit.Actor, error) {
 		return nil, err
 	}
 	return recorder, s.confirm(f.confirm)
+}
+
+// small returns who records an act that changes nothing about anybody, for a reason that
+// goes without saying unless another was said.
+func (s *session) small(f *actFlags, reason string) (*audit.Recorder, error) {
+	f.reason = cmp.Or(strings.TrimSpace(f.reason), reason)
+	if err := s.confirm(f.confirm); err != nil {
+		return nil, err
+	}
+	return s.recorder(f)
 }
 
 // recorder returns the actor that records. Nobody acts without a reason.

@@ -16,6 +16,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/canary"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -38,12 +39,14 @@ const clearTimeout = 5 * time.Second
 
 func newCanary(p *program) *cobra.Command {
 	var f canaryFlags
+	var who actFlags
 	c := &cobra.Command{
 		Use: "canary", Short: "Let synthetic subjects grant and withdraw, and measure how fast guards deny", Args: cobra.NoArgs,
 		Long: "Let synthetic subjects, one for each partition, grant and withdraw through the real path, and measure from the acknowledged\n" +
 			"withdrawal to the first denial of each service's guard. Their ids begin with \"" + events.CanaryPrefix + "\"; services fold them and act on\n" +
 			"none. At the end they are erased. Runs until a signal, or --for, or --once. Exit code 3 when a canary was late, was allowed\n" +
-			"again, was not seen, or was not let in.",
+			"again, was not seen, or was not let in. They write to the log: the run is recorded, and on a protected context --confirm\n" +
+			"names it.",
 	}
 	var all []string
 	for _, role := range roles.Asked() {
@@ -58,12 +61,17 @@ func newCanary(p *program) *cobra.Command {
 	flags.StringVar(&f.purpose, "purpose", string(canary.DefaultPurpose), "what canaries consent to")
 	flags.StringVar(&f.metrics, "metrics", "", "loopback address to serve /metrics on, as in 127.0.0.1:9465")
 	flags.StringSliceVar(&f.services, "service", all, "services whose guards are asked")
+	who.addSmall(c)
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
 		if f.once && f.lasting > 0 {
 			return nil, exit.Misused("--once and --for: one of them")
 		}
 		if f.every <= 0 {
 			return nil, exit.Misused("--every: want more than nothing")
+		}
+		recorder, err := s.small(&who, "canaries fly")
+		if err != nil {
+			return nil, err
 		}
 		flock, err := s.flock(ctx, &f)
 		if err != nil {
@@ -74,11 +82,14 @@ func newCanary(p *program) *cobra.Command {
 			return nil, err
 		}
 		report := &canaryReport{Within: f.within}
-		err = s.fly(ctx, flock, &f, func(flights []canary.Flight, failed bool) {
-			report.Add(flights, failed)
-			count(flights, failed)
+		err = recorder.Do(ctx, audit.Act{Command: "canary", Plan: f.name}, func(ctx context.Context) (string, error) {
+			err := s.fly(ctx, flock, &f, func(flights []canary.Flight, failed bool) {
+				report.Add(flights, failed)
+				count(flights, failed)
+			})
+			report.Left = s.clear(ctx, flock, f.within)
+			return counted(report.Rounds, "round"), err
 		})
-		report.Left = s.clear(ctx, flock, f.within)
 		switch {
 		case err != nil:
 			return report, err

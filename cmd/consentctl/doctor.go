@@ -14,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/cmd/internal/roles"
 	"github.com/kelisim/kelisim/consumers/policy"
 	"github.com/kelisim/kelisim/consumers/snapshots"
+	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
@@ -28,6 +29,7 @@ type doctorFlags struct {
 
 func newDoctor(p *program) *cobra.Command {
 	var f doctorFlags
+	var who actFlags
 	var names []string
 	for _, check := range doctor.Checks() {
 		names = append(names, check.Name)
@@ -49,6 +51,7 @@ func newDoctor(p *program) *cobra.Command {
 	flags.StringSliceVar(&f.operators, "operator-principal", nil, "principals that administer topics by right, as in User:ops")
 	flags.IntVar(&f.sample, "sample", doctor.DefaultSample, "how many of the newest records of each partition to read")
 	flags.BoolVar(&f.canary, "canary", false, "also send a canary to every partition: it writes to the log, and erases the canaries")
+	who.addSmall(c)
 	for _, name := range []string{"only", "skip"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -61,7 +64,18 @@ func newDoctor(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		report := doctorReport{Looked: time.Now().UTC(), Checks: len(checks), Findings: doctor.Run(ctx, env, checks)}
+		report := doctorReport{Looked: time.Now().UTC(), Checks: len(checks)}
+		look := func(ctx context.Context) (string, error) {
+			report.Findings = doctor.Run(ctx, env, checks)
+			return counted(len(report.Findings), "finding"), nil
+		}
+		if !f.canary {
+			_, _ = look(ctx)
+		} else if recorder, err := s.small(&who, "the doctor's canaries fly"); err != nil {
+			return nil, err
+		} else if err := recorder.Do(ctx, audit.Act{Command: "doctor --canary", Plan: f.services}, look); err != nil {
+			return nil, err
+		}
 		switch {
 		case ctx.Err() != nil:
 			return report, ctx.Err()

@@ -130,6 +130,9 @@ func newOffsetsUndo(p *program) *cobra.Command {
 			return nil, err
 		}
 		back := snapshot.Back()
+		if err := back.Check(ctx, admin); err != nil {
+			return back, err
+		}
 		return back, actor.Do(ctx, audit.Act{Command: "offsets undo", Plan: back}, func(ctx context.Context) (string, error) {
 			return moved(back), back.Apply(ctx, admin)
 		})

@@ -95,28 +95,9 @@ func (p *Plan) Back() *Plan {
 // what undoing needs. What is there already stays, so that an interrupted move is
 // carried on by the same call.
 func (p *Plan) Apply(ctx context.Context, log Log) error {
-	if cluster, err := log.Cluster(ctx); err != nil {
-		return err
-	} else if cluster.ID != p.Cluster {
-		return exit.Refuse("this is cluster %s, and the plan is for %s", cluster.ID, p.Cluster)
-	}
-	if err := resting(ctx, log, p.Group); err != nil {
-		return err
-	}
-	committed, err := log.CommittedOffsets(ctx, p.Group, p.Topic)
+	set, err := p.open(ctx, log)
 	if err != nil {
 		return err
-	}
-	set := make(map[int32]int64, len(p.Moves))
-	for _, m := range p.Moves {
-		switch committed[m.Partition] {
-		case number(m.To):
-		case number(m.From):
-			set[m.Partition] = number(m.To)
-		default:
-			return exit.Refuse("partition %d of group %s: somebody committed %d meanwhile; the plan says %s to %s",
-				m.Partition, p.Group, committed[m.Partition], optional(m.From), optional(m.To))
-		}
 	}
 	if err := log.SetCommittedOffsets(ctx, p.Group, p.Topic, set); errors.Is(err, stream.ErrGroupLives) {
 		return exit.Refuse("%w", err)
@@ -124,6 +105,43 @@ func (p *Plan) Apply(ctx context.Context, log Log) error {
 		return err
 	}
 	return p.verify(ctx, log, set)
+}
+
+// Check says whether Apply would do it now.
+func (p *Plan) Check(ctx context.Context, log Log) error {
+	_, err := p.open(ctx, log)
+	return err
+}
+
+// open returns what is still to be set, or refuses.
+func (p *Plan) open(ctx context.Context, log Log) (map[int32]int64, error) {
+	if cluster, err := log.Cluster(ctx); err != nil {
+		return nil, err
+	} else if cluster.ID != p.Cluster {
+		return nil, exit.Refuse("this is cluster %s, and the plan is for %s", cluster.ID, p.Cluster)
+	}
+	if err := resting(ctx, log, p.Group); err != nil {
+		return nil, err
+	}
+	committed, err := log.CommittedOffsets(ctx, p.Group, p.Topic)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[int32]int64, len(p.Moves))
+	for _, m := range p.Moves {
+		now, there := committed[m.Partition]
+		switch {
+		case !there:
+			return nil, exit.Refuse("partition %d: topic %s has none of that number", m.Partition, p.Topic)
+		case now == number(m.To):
+		case now == number(m.From):
+			set[m.Partition] = number(m.To)
+		default:
+			return nil, exit.Refuse("partition %d of group %s: somebody committed %d meanwhile; the plan says %s to %s",
+				m.Partition, p.Group, now, optional(m.From), optional(m.To))
+		}
+	}
+	return set, nil
 }
 
 // verify reads what was set.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
@@ -116,6 +117,11 @@ func (c *Checker) Check(number int, text json.RawMessage) Draft {
 	d.Event = said
 	if said.Fault != "" {
 		d.Faults = []Fault{codecFault(c.rules, &in)}
+		return d
+	}
+	ahead := events.MillisOf(time.Now()) + c.rules.Uncertainty()
+	if !e.Type.Restricts() && e.Decided > ahead { // every service would park it, and hold the person
+		d.Faults = []Fault{{Field: "time", Cause: "is still to come: a permission counts from when it was given"}}
 		return d
 	}
 	var err error

@@ -20,6 +20,7 @@ const (
 	statePlanned = "planned"
 	stateDone    = "published"
 	statePartly  = "partly published"
+	stateFailed  = "not published"
 	stateFaulty  = "faulty"
 )
 
@@ -82,6 +83,7 @@ func (r *Report) write(ctx context.Context, k *cluster.Cluster) (int, error) {
 		messages[i] = e.message
 		messages[i].Topic = r.Topic
 	}
+	r.State = stateFailed // until the brokers have said otherwise
 	acks, err := producer.PublishAll(ctx, messages)
 	var some *stream.PublishAllError
 	switch {
