@@ -18,6 +18,7 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // townPartitions is how many partitions newTown makes.
@@ -176,6 +177,7 @@ func (w *town) copyOf(at events.Position) (found *kgo.Record) {
 // A Kafka that takes nothing into the parked topic stops the partition with the
 // poison, and that alone; it goes on by itself once the topic takes it.
 func TestOnlyThePoisonedPartitionWaitsForTheParkedTopic(t *testing.T) {
+	testenv.Parallel(t)
 	w := newTown(t)
 	limit := func(most string) {
 		set := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &most}}

@@ -202,6 +202,7 @@ func (v *vigil) end() int {
 }
 
 func TestRebuildHealsADamagedCacheUnderLiveTraffic(t *testing.T) {
+	testenv.Parallel(t)
 	for name, fromLog := range map[string]bool{"from snapshots": false, "from the whole log": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWard(t, true)
@@ -336,6 +337,7 @@ func (w *ward) dump() map[string]map[string]string {
 }
 
 func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWard(t, false)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
 	r, err := rebuild.Prepare(t.Context(), w.config(false))
@@ -352,6 +354,7 @@ func TestRebuildWithoutSnapshotsReadsTheLogAndSaysSo(t *testing.T) {
 
 // Somebody's rebuild was killed: what it staged is there, and is nobody's.
 func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWard(t, true)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
 	require.NoError(t, w.client.Set(t.Context(), "consent:{marketing}:rebuild", "the killed one", time.Second).Err())
@@ -389,6 +392,7 @@ func TestRebuildWithoutRoomIsRefused(t *testing.T) {
 
 // A colleague's rebuild is on its way: nobody takes what it staged.
 func TestRebuildThatRunsIsNotDisturbedByAnother(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWard(t, true)
 	w.damage(foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions))
 	first, err := rebuild.Prepare(t.Context(), w.config(false))

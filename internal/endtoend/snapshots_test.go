@@ -82,6 +82,7 @@ func readState(t testing.TB, broker *testenv.Broker, topic string, partitions in
 // again. What the topic holds in the end is what the log gives, and at every
 // moment what it holds and the events from its checkpoints on are.
 func TestStateTopicEqualsTheLogThoughPartitionsMove(t *testing.T) {
+	testenv.Parallel(t)
 	const partitions = 4
 	broker, server := testenv.Kafka(t), testenv.Redis(t)
 	topics := testservice.NewTopics(t, broker, partitions)

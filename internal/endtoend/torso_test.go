@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/rebuild"
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
 
@@ -172,6 +173,7 @@ func (r *remnant) whole() {
 }
 
 func TestFlushedCacheOfALogThatLostItsBeginningDeniesUntilItIsRebuiltFromSnapshots(t *testing.T) {
+	testenv.Parallel(t)
 	r := newRemnant(t, true)
 	require.Equal(t, events.ByBlock, answers(t, r.ask, r.want)[r.blocked].Reason)
 	r.lose("marketing")
@@ -192,9 +194,12 @@ func TestFlushedCacheOfALogThatLostItsBeginningDeniesUntilItIsRebuiltFromSnapsho
 
 // Nobody is left who could bear the snapshots out: people have to say so.
 func TestSnapshotsWithoutAWitnessAreSwappedOnlyOnOrder(t *testing.T) {
+	testenv.Parallel(t)
 	r := newRemnant(t, true)
 	r.lose("targeting", "snapshots", "marketing")
-	staged, err := rebuild.Prepare(t.Context(), r.config())
+	cfg := r.config()
+	cfg.Patience = 5 * time.Second // nobody will come
+	staged, err := rebuild.Prepare(t.Context(), cfg)
 	require.NoError(t, err)
 	for _, p := range staged.Plan().Partitions {
 		require.Equal(t, rebuild.FromSnapshots, p.Source, "whoever wrote them writes no more: %s", p.Why)
@@ -203,7 +208,6 @@ func TestSnapshotsWithoutAWitnessAreSwappedOnlyOnOrder(t *testing.T) {
 	require.Equal(t, exit.Refused, exit.Code(staged.Swap(t.Context())))
 	require.NoError(t, staged.Close(t.Context()))
 
-	cfg := r.config()
 	cfg.Unverified = true
 	staged, err = rebuild.Prepare(t.Context(), cfg)
 	require.NoError(t, err)
@@ -213,6 +217,7 @@ func TestSnapshotsWithoutAWitnessAreSwappedOnlyOnOrder(t *testing.T) {
 }
 
 func TestRebuildFromALogThatLostItsBeginningNeedsAnOrderOfItsOwn(t *testing.T) {
+	testenv.Parallel(t)
 	r := newRemnant(t, false)
 	for _, fromLog := range []bool{false, true} {
 		cfg := r.config()
@@ -241,6 +246,7 @@ func TestRebuildFromALogThatLostItsBeginningNeedsAnOrderOfItsOwn(t *testing.T) {
 
 // The live cache agrees with what was built, and another service does not.
 func TestWhatOneCacheContradictsIsNotSwapped(t *testing.T) {
+	testenv.Parallel(t)
 	r := newRemnant(t, true)
 	for p := range int32(rebuildPartitions) {
 		require.NoError(t, r.client.HSet(t.Context(), r.targeting.Layout.Prefix(p)+"pos", "digest", "12345").Err())
@@ -258,6 +264,7 @@ func TestWhatOneCacheContradictsIsNotSwapped(t *testing.T) {
 
 // The live cache is what is to be mended: that it differs is no veto where others agree.
 func TestLiveCacheDoesNotVetoItsOwnRebuild(t *testing.T) {
+	testenv.Parallel(t)
 	r := newRemnant(t, true)
 	for p := range int32(rebuildPartitions) {
 		require.NoError(t, r.client.HSet(t.Context(), r.marketing.Layout.Prefix(p)+"pos", "digest", "12345").Err())
