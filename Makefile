@@ -45,6 +45,11 @@ bench: ## the pipeline beside its peers and its limits, in the process (BENCH=pa
 bench-real: ## the same on Apache Kafka and redis-server
 	$(REAL) -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 60m -v ./internal/bench
 
+.PHONY: bench-parts
+bench-parts: ## what the parts cost: a publish beside a bare one, an idle member, decode and fold (real Kafka)
+	$(REAL) -run '^$$' -bench 'PublishSingle|PublishBulk|Idle' -benchtime 2s ./events/stream
+	go test -run '^$$' -bench 'Decode|Apply' -benchmem ./events/cloudevent ./events
+
 .PHONY: sim
 sim: ## a million histories under each fault: who ends allowed after a withdrawal (DESIGN 3)
 	go run ./cmd/consent-sim $(ARGS)

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kelisim/kelisim/consumers"
@@ -160,7 +161,7 @@ func (l *layout) open(ctx context.Context) error {
 		}
 		l.services = append(l.services, &service{Successor: successor, adopted: recorded == next})
 	}
-	slices.SortFunc(l.services, func(a, b *service) int { return compare(a.name(), b.name()) })
+	slices.SortFunc(l.services, func(a, b *service) int { return strings.Compare(a.name(), b.name()) })
 	return nil
 }
 
@@ -188,16 +189,6 @@ func numbers(partitions int32) []int32 {
 		all[p] = int32(p)
 	}
 	return all
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // createTopics creates what is missing. What is there must be what was asked for.
