@@ -28,7 +28,7 @@ func admit(t events.Type, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("schemas do not compile: %w", err)
 	}
-	schema := all[strings.TrimPrefix(t.String(), "io.kelisim.")]
+	schema := all.ForType(t.String())
 	var document any
 	switch {
 	case schema == nil:
