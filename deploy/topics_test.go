@@ -54,6 +54,24 @@ func TestSubjectsOfOnePartitionStandTogether(t *testing.T) {
 	require.Equal(t, events, topic(t, deploy.ParkedTopic).Partitions)
 }
 
+// The file's own number of partitions must come back to nobody who runs by a later
+// generation: a subject's next event would stand beside its history.
+func TestALaterGenerationHasThePartitionsThatTheCommandGaveIt(t *testing.T) {
+	file, err := deploy.Topics()
+	require.NoError(t, err)
+	later := file.OfGeneration(file.Generation+1, 24)
+	require.Equal(t, file.Generation+1, later.Generation)
+	for i, was := range file.Topics {
+		want := was.Partitions
+		if was.Name == deploy.EventsTopic || was.Name == deploy.StateTopic {
+			want = 24
+		}
+		require.Equal(t, want, later.Topics[i].Partitions, was.Name)
+	}
+	require.Equal(t, 12, topic(t, deploy.EventsTopic).Partitions, "and the file is as it was")
+	require.Equal(t, file, file.OfGeneration(file.Generation, 24), "which says it itself")
+}
+
 // A record that fits among the events fits, unpacked and with the headers that parking
 // adds, among what is parked.
 func TestParkedTopicTakesWhatTheEventsTopicTakes(t *testing.T) {

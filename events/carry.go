@@ -13,8 +13,8 @@ func (r *Rules) Carry(s State, to Version) (State, error) {
 	if err := b.open(s); err != nil {
 		return State{}, err
 	}
-	if s.IsZero() || to.Generation <= b.ledger.version.Generation {
-		return State{}, fmt.Errorf("%w of a generation before %d", ErrState, to.Generation)
+	if of := b.ledger.version.Generation; s.IsZero() || to.Generation <= of {
+		return State{}, fmt.Errorf("%w that generation %d can carry: of nobody, or of generation %d", ErrState, to.Generation, of)
 	}
 	b.ledger.enter(to)
 	b.ledger.version = to

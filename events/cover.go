@@ -53,10 +53,12 @@ func (r *Rules) covers(l *ledger, c Code, granted *Decision) (bool, Reason) {
 // follows says whether an acceptance came after a grant, so that it can widen it.
 // Two keys, as for every permission: who accepted a version and grants under an
 // older one afterwards has consented to the older one. After the log was laid out
-// anew the places of both are gone, and their times alone are left.
+// anew the places of both are gone, and their append times stand for them.
 func (d *Decision) follows(granted *Decision, uncertainty Millis) bool {
 	switch {
 	case d.isZero() || d.Offset <= granted.Offset && granted.Offset != beforeAll:
+		return false
+	case d.Offset == beforeAll && d.Appended < granted.Appended: // both are
 		return false
 	case d.Source == granted.Source:
 		return d.Decided > granted.Decided

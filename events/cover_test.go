@@ -74,6 +74,9 @@ func TestAnAcceptanceWidensOnlyGrantsBeforeIt(t *testing.T) {
 		s, _ := fold(two, State{}, c.life...)
 		require.Equal(t, c.want, two.Decide(s, "promotion").Reason, name)
 		require.Equal(t, c.want == ByGrant, two.Standing(s).Allowed.Has(4), name)
+		carried, err := two.Carry(s, Version{2, 0, 1})
+		require.NoError(t, err)
+		require.Equal(t, c.want, two.Decide(carried, "promotion").Reason, "%s, and carried", name)
 	}
 	t.Run("and goes on to when the log is laid out anew", func(t *testing.T) {
 		s, _ := fold(two, State{}, grant(0, 1_000, 1_001), accept("web", 1, 9_000))

@@ -47,7 +47,7 @@ var typeNames = [...]string{
 // Types returns every type that a producer may publish, in the order of their
 // declaration.
 func Types() []Type {
-	all := make([]Type, 0, len(typeNames)-1)
+	all := make([]Type, 0, SubjectErased)
 	for t := Granted; t <= SubjectErased; t++ {
 		all = append(all, t)
 	}

@@ -11,12 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events/policy"
-	"github.com/kelisim/kelisim/schemas"
 )
 
 func compileCatalogue(t *testing.T) *jsonschema.Schema {
-	schema, err := compiler(t).Compile(schemas.Base + catalogue)
-	require.NoError(t, err)
+	schema := compiled(t)[strings.TrimSuffix(catalogue, ".json")]
+	require.NotNil(t, schema)
 	return schema
 }
 

@@ -14,13 +14,26 @@ import (
 // "consent.granted.v1", which is the CloudEvents type without "io.kelisim.".
 type Set map[string]*jsonschema.Schema
 
-// Compiled returns every schema of an event, compiled once. Formats are asserted. An
+// ForType returns the schema of the event type with the given CloudEvents name, or nil
+// when there is none.
+func (s Set) ForType(name string) *jsonschema.Schema {
+	short, ours := strings.CutPrefix(name, typePrefix)
+	if !ours {
+		return nil
+	}
+	return s[short]
+}
+
+// Compiled returns every schema, compiled once. Formats are asserted. An
 // error names the schema. The set is shared and never written.
 var Compiled = sync.OnceValues(func() (Set, error) { return compile("") })
 
+// catalogueFile describes no event, but the data of one.
+const catalogueFile = "policy-catalogue.v1.json"
+
 // CompiledData does the same with what the schemas say of data alone, for whoever
-// holds the attributes to the contract by other means. Envelope and catalogue have
-// none.
+// holds the attributes to the contract by other means. The catalogue, which is the data
+// of an event itself, is not among them.
 var CompiledData = sync.OnceValues(func() (Set, error) { return compile("#/properties/data") })
 
 // compile compiles the same part of every schema, a JSON pointer.
@@ -57,6 +70,3 @@ func compile(part string) (Set, error) {
 	}
 	return set, nil
 }
-
-// catalogueFile describes no event, but the data of one.
-const catalogueFile = "policy-catalogue.v1.json"

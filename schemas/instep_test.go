@@ -92,9 +92,11 @@ func TestSchemasAskForWhatTheCodecAsksFor(t *testing.T) {
 func TestDataIsClosed(t *testing.T) {
 	for _, eventType := range known() {
 		text, _ := schemas.ForType(eventType.String())
-		data := object(object(parse(t, text))["properties"])["data"]
+		schema := object(parse(t, text))
+		data := object(schema["properties"])["data"]
 		require.NotNil(t, data, eventType.String())
 		requireClosed(t, data)
+		requireClosed(t, schema["$defs"])
 	}
 	requireClosed(t, parse(t, read(t, catalogue)))
 }

@@ -21,14 +21,14 @@ import (
 // beyond it, a telephone number perhaps, would stand in the log for ten years. The
 // attributes need no schema: what is written is read back.
 //
-// It costs about as much as the rest of the encoding (BenchmarkEncode), and what is
+// It costs about twice as much as the rest of the encoding (BenchmarkEncode), and what is
 // published is never in such a hurry as what is read.
 func admit(t events.Type, data []byte) error {
 	all, err := schemas.CompiledData()
 	if err != nil {
 		return fmt.Errorf("schemas do not compile: %w", err)
 	}
-	schema := all[strings.TrimPrefix(t.String(), "io.kelisim.")]
+	schema := all.ForType(t.String())
 	var document any
 	switch {
 	case schema == nil:

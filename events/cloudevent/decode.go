@@ -33,7 +33,7 @@ func (d Decoder) decode(record *recordbatch.Record, e *events.Event, policies bo
 	var a attributes
 	err := d.decodeInto(&a, record, e, policies)
 	if err != nil {
-		e.Subject, _ = events.ParseSubject(a.text[subject]) // as far as it was read; the zero Subject is nobody
+		e.Subject, _ = events.ParseSubject(a.text[subject]) // the zero Subject is nobody
 	}
 	return err
 }

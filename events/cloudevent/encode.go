@@ -21,9 +21,9 @@ type Encoder struct {
 }
 
 // Encode returns the message of an event, in binary mode: key, headers and
-// data, which is held to its schema, taken over and not copied. The topic is left to the caller,
-// the partition to the key. Where the event was logged is not written; where it
-// was first is. An event that [Decoder] would refuse, or read back as another,
+// data, which is held to its schema, taken over and not copied. The topic is left to
+// the caller, the partition to the key. Where the event was logged is not written;
+// where it was first is. An event that [Decoder] would refuse, or read back as another,
 // is refused here, with the same errors.
 func (n Encoder) Encode(e *events.Event) (stream.Message, error) {
 	w := headerWriter{text: make([]byte, 0, attributesUsually)}
@@ -124,9 +124,13 @@ func (n Encoder) readsBack(w *headerWriter, e *events.Event) error {
 		return refuse(cekafka.BadValue, "reference")
 	case back.Purposes != e.Purposes:
 		return refuse(UnknownPurpose, "purposes")
-	case !utf8.ValidString(e.Request.Source + e.Request.ID + e.Reference + e.Evidence):
-		return refuse(cekafka.BadUTF8, "requestid")
-	case n.DataIsNotChecked:
+	}
+	for _, s := range [...]slot{evidence, requestSource, requestID, reference} {
+		if !utf8.ValidString(a.text[s]) {
+			return refuse(cekafka.BadUTF8, s.String())
+		}
+	}
+	if n.DataIsNotChecked {
 		return nil
 	}
 	return admit(e.Type, e.Data)

@@ -130,6 +130,23 @@ func TestEncodedHeaders(t *testing.T) {
 	}, got)
 }
 
+// TestTextThatIsNotUTF8IsNamed, also where nothing but a person reads it.
+func TestTextThatIsNotUTF8IsNamed(t *testing.T) {
+	const broken = "urn:a:\xff"
+	for name, spoil := range map[string]func(*events.Event){
+		"evidence":      func(e *events.Event) { e.Evidence = broken },
+		"reference":     func(e *events.Event) { e.Reference = broken },
+		"requestsource": func(e *events.Event) { e.Request.Source = broken },
+		"requestid":     func(e *events.Event) { e.Request.ID = broken },
+	} {
+		var e events.Event
+		require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal(refusal()...)), &e))
+		spoil(&e)
+		_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+		require.EqualError(t, err, "encode io.kelisim.withdrawal.refused.v1: malformed event: utf8 of "+name)
+	}
+}
+
 // TestEncodeRefusesWhatNobodyCouldRead, or would read as another event.
 func TestEncodeRefusesWhatNobodyCouldRead(t *testing.T) {
 	good := func() events.Event {

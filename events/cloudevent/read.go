@@ -10,8 +10,20 @@ import (
 )
 
 // readBinary picks the attributes out of the headers, by the answers that
-// package cekafka has decided on. The texts are views of the headers.
+// package cekafka has decided on. The texts are views of the headers. With an error it
+// has read up to the header at fault, and whom they name, wherever that stands.
 func (a *attributes) readBinary(headers recordbatch.Headers) error {
+	err := a.readHeaders(headers)
+	for rest := headers; err != nil && !a.holds(subject) && rest.Len() > 0; {
+		key, value := rest.Next()
+		if name, ours := cekafka.AttributeName(view(key)); ours && name == subject.String() {
+			a.set(subject, view(value))
+		}
+	}
+	return err
+}
+
+func (a *attributes) readHeaders(headers recordbatch.Headers) error {
 	ascii := isASCII(headers.Raw())
 	count := 0
 	for rest := headers; rest.Len() > 0; {

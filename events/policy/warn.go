@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kelisim/kelisim/events"
@@ -11,28 +12,33 @@ import (
 // for nothing. Like [Lint] it has nothing to say of a version that the book has.
 func Warnings(b *Book, next *Catalogue) (f Faults) {
 	earlier := b.Versions()
-	if _, published := b.Version(next.Version); published || len(earlier) == 0 {
+	if _, published := b.Version(next.Version); published {
 		return nil
 	}
-	last := earlier[len(earlier)-1]
+	folded := append([]*Catalogue{seedCatalogue()}, earlier...) // what the fold goes by: see unite
 	for i := range next.Purposes {
 		p := &next.Purposes[i]
 		warnOfBasis(&f, earlier, next, p)
-		warnOfRefusals(&f, earlier, p)
+		warnOfRefusals(&f, folded, earlier, p)
 		warnOfAsking(&f, earlier, next, p)
 	}
+	if len(earlier) > 0 {
+		warnOfDropping(&f, earlier[len(earlier)-1], next)
+	}
+	most := slices.MaxFunc(folded, func(a, b *Catalogue) int { return cmp.Compare(a.Uncertainty, b.Uncertainty) })
+	if most.Uncertainty > next.Uncertainty {
+		f.add("clockUncertaintyMs", "%d is less than the %d of version %s: the largest of all versions counts", next.Uncertainty, most.Uncertainty, most.Version)
+	}
+	return f
+}
+
+// warnOfDropping finds purposes that the last version has and the next has not.
+func warnOfDropping(f *Faults, last, next *Catalogue) {
 	for i := range last.Purposes {
 		if p := &last.Purposes[i]; next.find(p.Name) == nil {
 			f.add(p.path(), "is in version %s and not here: from %s on everybody is denied, whatever it rests on", last.Version, next.EffectiveOn)
 		}
 	}
-	for _, old := range earlier {
-		if old.Uncertainty > next.Uncertainty {
-			f.add("clockUncertaintyMs", "%d is less than the %d of version %s: the largest of all versions counts", next.Uncertainty, old.Uncertainty, old.Version)
-			break
-		}
-	}
-	return f
 }
 
 // warnOfBasis finds a purpose that leaves consent: what people withdrew goes on.
@@ -48,19 +54,19 @@ func warnOfBasis(f *Faults, earlier []*Catalogue, next *Catalogue, p *Purpose) {
 }
 
 // warnOfRefusals finds a change of what can be refused: the fold goes by the most
-// that any version lets people stop.
-func warnOfRefusals(f *Faults, earlier []*Catalogue, p *Purpose) {
-	as := func(w events.Withdrawable) *Catalogue {
-		return lastOf(earlier, func(old *Catalogue) bool {
+// that any version, or the seed, lets people stop.
+func warnOfRefusals(f *Faults, folded, earlier []*Catalogue, p *Purpose) {
+	as := func(w events.Withdrawable, among []*Catalogue) *Catalogue {
+		return lastOf(among, func(old *Catalogue) bool {
 			q := old.find(p.Name)
 			return q != nil && q.Withdrawable == w
 		})
 	}
 	field := p.path() + ".withdrawable"
-	if was := as(events.Yes); was != nil && p.Withdrawable == events.Refusable {
+	if was := as(events.Yes, folded); was != nil && p.Withdrawable == events.Refusable {
 		f.add(field, "refusable, and was yes in version %s: no refusal will count", was.Version)
 	}
-	if was := as(events.Refusable); was != nil && p.Withdrawable == events.Yes {
+	if was := as(events.Refusable, earlier); was != nil && p.Withdrawable == events.Yes {
 		f.add(field, "yes, and was refusable in version %s: whoever's request was refused is stopped, and no refusal counts from the publication on", was.Version)
 	}
 }

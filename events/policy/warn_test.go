@@ -49,6 +49,14 @@ func TestWhatIsSeldomMeantIsWarnedOf(t *testing.T) {
 		}
 	}
 	require.Empty(t, Warnings(nil, draft{version: "1", published: "2026-11-01"}.build(t)), "there was nothing before")
+	first := Warnings(nil, draft{version: "1", published: "2026-11-01", edit: func(c *Catalogue) {
+		purpose(c, "surveys").Withdrawable, c.Uncertainty = events.Refusable, 100
+	}}.build(t))
+	require.Equal(t, []string{"clockUncertaintyMs", "purposes[surveys].withdrawable"}, fields(first), "the fold goes by the seed too")
+	careful := bookOf(t, draft{"1", "2026-11-01", "", func(c *Catalogue) { c.Uncertainty = 700 }}.build(t),
+		draft{"2", "2026-11-02", "", func(c *Catalogue) { coveredFrom(c, "1"); c.Uncertainty = 900 }}.build(t))
+	require.ErrorContains(t, Warnings(careful, draft{"3", "2026-12-01", "", func(c *Catalogue) { coveredFrom(c, "1") }}.build(t)),
+		"less than the 900 of version 2")
 	all := Warnings(b, draft{version: "2", published: "2026-12-01"}.build(t))
 	require.Len(t, all, 10, "every purpose on consent, and none of the others")
 	require.ErrorContains(t, all, `purposes[surveys].coveredfrom: left out: it asks for no more than version 1`)

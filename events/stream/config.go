@@ -38,8 +38,8 @@ type Config struct {
 	// zero.
 	DialTimeout time.Duration
 	// MaxUnpackedBytes bounds what one packed batch may become in memory when it is
-	// read; 64 MiB when zero. A consumer stands still in front of a larger one. What
-	// sets MaxDecompressedBytes for itself goes by that.
+	// read, and about what an answer may; 64 MiB when zero. A consumer stands still in
+	// front of a larger one.
 	MaxUnpackedBytes int
 	// Logger is told of everything that a person on call would want to know.
 	// Nil means silence.

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 )
@@ -37,8 +36,8 @@ type ConsumerConfig struct {
 	// single batch above them still comes through.
 	MaxFetchBytes, PartitionMaxBytes int32
 	// MaxFrameBytes is the largest answer accepted at all (64 MB), so also the largest batch that can be
-	// read. MaxDecompressedBytes bounds what a batch may become (64 MB), and about what an answer may.
-	MaxFrameBytes, MaxDecompressedBytes int
+	// read; MaxUnpackedBytes bounds what that may become.
+	MaxFrameBytes int
 	// SessionTimeout is how long the group waits for a member that died (6 s), HeartbeatInterval how often
 	// a living one reports (500 ms), RebalanceTimeout how long a rebalance waits for handlers (5 s).
 	SessionTimeout, HeartbeatInterval, RebalanceTimeout time.Duration
@@ -56,7 +55,7 @@ func (c *ConsumerConfig) fetch() fetchConfig {
 	return fetchConfig{
 		Topic: c.Topic, MaxWait: c.MaxWait,
 		MaxFetchBytes: c.MaxFetchBytes, PartitionMaxBytes: c.PartitionMaxBytes,
-		MaxFrameBytes: c.MaxFrameBytes, MaxDecompressedBytes: cmp.Or(c.MaxDecompressedBytes, c.MaxUnpackedBytes),
+		MaxFrameBytes: c.MaxFrameBytes, MaxUnpackedBytes: c.MaxUnpackedBytes,
 		Stall: c.Stall, Watch: c.Watch,
 	}
 }

@@ -21,7 +21,7 @@ func TestConsumerConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		{"MaxWait", func(c *stream.ConsumerConfig) { c.MaxWait = -time.Second }},
 		{"MaxFetchBytes", func(c *stream.ConsumerConfig) { c.MaxFetchBytes = -1 }},
 		{"MaxFrameBytes", func(c *stream.ConsumerConfig) { c.MaxFrameBytes = 10 }},
-		{"MaxDecompressedBytes", func(c *stream.ConsumerConfig) { c.MaxDecompressedBytes = -1 }},
+		{"MaxUnpackedBytes", func(c *stream.ConsumerConfig) { c.MaxUnpackedBytes = -1 }},
 		{"HeartbeatInterval", func(c *stream.ConsumerConfig) { c.HeartbeatInterval = 3 * time.Second }},
 		{"RebalanceTimeout", func(c *stream.ConsumerConfig) { c.RebalanceTimeout = -1 }},
 		{"CommitInterval", func(c *stream.ConsumerConfig) { c.CommitInterval = time.Millisecond }},

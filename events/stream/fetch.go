@@ -67,7 +67,7 @@ func (f *fetcher) empty() *Fetch {
 // much larger than answers are.
 func (f *fetcher) recycle(x *Fetch) {
 	clear(x.Batches)
-	if cap(x.frame) > 2*int(f.conf.MaxFetchBytes) || x.scratch.Size() > 2*f.conf.MaxDecompressedBytes {
+	if cap(x.frame) > 2*int(f.conf.MaxFetchBytes) || x.scratch.Size() > 2*f.conf.MaxUnpackedBytes {
 		return
 	}
 	x.Batches, x.records, x.frame = x.Batches[:0], x.records[:0], x.frame[:0]

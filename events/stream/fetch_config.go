@@ -18,8 +18,8 @@ const (
 	// defaultMaxFrameBytes is the largest answer accepted at all: a broker exceeds MaxFetchBytes when the
 	// first batch alone is larger (up to the topic's max.message.bytes).
 	defaultMaxFrameBytes = 64 << 20
-	// defaultMaxDecompressedBytes bounds what the compressed batches of one answer may become.
-	defaultMaxDecompressedBytes = 64 << 20
+	// defaultMaxUnpackedBytes bounds what the compressed batches of one answer may become.
+	defaultMaxUnpackedBytes = 64 << 20
 	// defaultStall is how long a partition may be behind, or unheard of, until its connections are
 	// rebuilt (kafka-go#955, #847, #387, #1046 report such stalls). Longer than replyTimeout, so that the
 	// plain timeout is tried first.
@@ -28,14 +28,14 @@ const (
 
 // fetchConfig is what reading needs beside the connection; ConsumerConfig and ReaderConfig explain it.
 type fetchConfig struct {
-	Topic                string
-	MaxWait              time.Duration
-	MaxFetchBytes        int32
-	PartitionMaxBytes    int32
-	MaxFrameBytes        int
-	MaxDecompressedBytes int
-	Stall                time.Duration
-	Watch                Watch
+	Topic             string
+	MaxWait           time.Duration
+	MaxFetchBytes     int32
+	PartitionMaxBytes int32
+	MaxFrameBytes     int
+	MaxUnpackedBytes  int
+	Stall             time.Duration
+	Watch             Watch
 }
 
 // complete fills in the defaults and checks the rest.
@@ -44,7 +44,7 @@ func (c fetchConfig) complete() (fetchConfig, error) {
 	setDefault(&c.MaxFetchBytes, defaultMaxFetchBytes)
 	setDefault(&c.PartitionMaxBytes, min(defaultPartitionMaxBytes, c.MaxFetchBytes))
 	setDefault(&c.MaxFrameBytes, max(defaultMaxFrameBytes, 2*int(c.MaxFetchBytes)))
-	setDefault(&c.MaxDecompressedBytes, defaultMaxDecompressedBytes)
+	setDefault(&c.MaxUnpackedBytes, defaultMaxUnpackedBytes)
 	setDefault(&c.Stall, defaultStall)
 	switch {
 	case c.Topic == "":
@@ -55,8 +55,8 @@ func (c fetchConfig) complete() (fetchConfig, error) {
 		return c, fmt.Errorf("stream: MaxFetchBytes %d, PartitionMaxBytes %d", c.MaxFetchBytes, c.PartitionMaxBytes)
 	case c.MaxFrameBytes < int(c.MaxFetchBytes) || c.MaxFrameBytes > math.MaxInt32:
 		return c, fmt.Errorf("stream: MaxFrameBytes %d is below MaxFetchBytes %d, or above 2 GB", c.MaxFrameBytes, c.MaxFetchBytes)
-	case c.MaxDecompressedBytes < 1:
-		return c, fmt.Errorf("stream: MaxDecompressedBytes %d", c.MaxDecompressedBytes)
+	case c.MaxUnpackedBytes < 1:
+		return c, fmt.Errorf("stream: MaxUnpackedBytes %d", c.MaxUnpackedBytes)
 	case c.Stall <= c.MaxWait:
 		return c, fmt.Errorf("stream: Stall %v is not above MaxWait %v", c.Stall, c.MaxWait)
 	}

@@ -37,7 +37,7 @@ type poller struct {
 
 // poll runs until the broker leads nothing of ours any more, fails, or ctx ends.
 func (f *fetcher) poll(ctx context.Context, p *poller) {
-	p.decoder = recordbatch.NewDecoder(f.conf.MaxDecompressedBytes, f.conf.MaxDecompressedBytes)
+	p.decoder = recordbatch.NewDecoder(f.conf.MaxUnpackedBytes, f.conf.MaxUnpackedBytes)
 	for ctx.Err() == nil {
 		x, err := f.ask(ctx, p)
 		if x != nil && !f.hand(ctx, p, x) {

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,12 +15,12 @@ var ErrReaderClosed = errors.New("reader is closed")
 // what they mean in ConsumerConfig.
 type ReaderConfig struct {
 	Config
-	Topic                               string
-	MaxWait                             time.Duration
-	MaxFetchBytes, PartitionMaxBytes    int32
-	MaxFrameBytes, MaxDecompressedBytes int
-	Stall                               time.Duration
-	Watch                               Watch
+	Topic                            string
+	MaxWait                          time.Duration
+	MaxFetchBytes, PartitionMaxBytes int32
+	MaxFrameBytes                    int
+	Stall                            time.Duration
+	Watch                            Watch
 }
 
 // Reader reads partitions that its caller chooses. Poll and TryPoll belong to one goroutine.
@@ -43,7 +42,7 @@ func NewReader(conf ReaderConfig) (*Reader, error) {
 	fetch, err := fetchConfig{
 		Topic: conf.Topic, MaxWait: conf.MaxWait,
 		MaxFetchBytes: conf.MaxFetchBytes, PartitionMaxBytes: conf.PartitionMaxBytes,
-		MaxFrameBytes: conf.MaxFrameBytes, MaxDecompressedBytes: cmp.Or(conf.MaxDecompressedBytes, conf.MaxUnpackedBytes),
+		MaxFrameBytes: conf.MaxFrameBytes, MaxUnpackedBytes: conf.MaxUnpackedBytes,
 		Stall: conf.Stall, Watch: conf.Watch,
 	}.complete()
 	if err != nil {
