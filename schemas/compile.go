@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,6 +15,15 @@ import (
 // "consent.granted.v1", which is the CloudEvents type without "io.kelisim.".
 type Set map[string]*jsonschema.Schema
 
+// Of returns the schema of the event type with the given CloudEvents name, or nil.
+func (s Set) Of(eventType string) *jsonschema.Schema {
+	name, ours := strings.CutPrefix(eventType, typePrefix)
+	if !ours {
+		return nil
+	}
+	return s[name]
+}
+
 // Compiled returns every schema of an event, compiled once. Formats are asserted. An
 // error names the schema. The set is shared and never written.
 var Compiled = sync.OnceValues(func() (Set, error) { return compile("") })
@@ -22,6 +32,25 @@ var Compiled = sync.OnceValues(func() (Set, error) { return compile("") })
 // holds the attributes to the contract by other means. Envelope and catalogue have
 // none.
 var CompiledData = sync.OnceValues(func() (Set, error) { return compile("#/properties/data") })
+
+// Data holds the data of an event, parsed, to the schema of its type: what cloudevent's
+// encoder asks. It names the members that the schema is against. A type without a
+// schema of its own is an error.
+func Data(eventType string, data any) (members []string, err error) {
+	all, err := CompiledData()
+	if err != nil {
+		return nil, err
+	}
+	schema := all.Of(eventType)
+	if schema == nil {
+		return nil, fmt.Errorf("type %s: has no schema", eventType)
+	}
+	for _, f := range Faults(schema, data) {
+		members = append(members, f.Field)
+	}
+	slices.Sort(members)
+	return slices.Compact(members), nil
+}
 
 // compile compiles the same part of every schema, a JSON pointer.
 func compile(part string) (Set, error) {
