@@ -14,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // BenchmarkRead is what the reader pays for an event far behind the end of the
@@ -102,7 +103,7 @@ func (b *bed) fetches(t testing.TB, n, repeat, size int) []*stream.Fetch {
 	two, err := b.rules.Set("promotion", "research")
 	require.NoError(t, err)
 	rnd := rand.New(rand.NewPCG(1, 2))
-	encoder := cloudevent.Encoder{Rules: b.rules}
+	encoder := cloudevent.Encoder{Rules: b.rules, Data: schemas.Data}
 	var out []*stream.Fetch
 	var next, first [testPartitions]int64
 	var records [testPartitions][]stream.Record

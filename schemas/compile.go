@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,17 +15,16 @@ import (
 // "consent.granted.v1", which is the CloudEvents type without "io.kelisim.".
 type Set map[string]*jsonschema.Schema
 
-// ForType returns the schema of the event type with the given CloudEvents name, or nil
-// when there is none.
-func (s Set) ForType(name string) *jsonschema.Schema {
-	short, ours := strings.CutPrefix(name, typePrefix)
+// ForType returns the schema of the event type with the given CloudEvents name, or nil.
+func (s Set) ForType(eventType string) *jsonschema.Schema {
+	name, ours := strings.CutPrefix(eventType, typePrefix)
 	if !ours {
 		return nil
 	}
-	return s[short]
+	return s[name]
 }
 
-// Compiled returns every schema, compiled once. Formats are asserted. An
+// Compiled returns every schema of an event, compiled once. Formats are asserted. An
 // error names the schema. The set is shared and never written.
 var Compiled = sync.OnceValues(func() (Set, error) { return compile("") })
 
@@ -35,6 +35,25 @@ const catalogueFile = "policy-catalogue.v1.json"
 // holds the attributes to the contract by other means. The catalogue, which is the data
 // of an event itself, is not among them.
 var CompiledData = sync.OnceValues(func() (Set, error) { return compile("#/properties/data") })
+
+// Data holds the data of an event, parsed, to the schema of its type: what cloudevent's
+// encoder asks. It names the members that the schema is against. A type without a
+// schema of its own is an error.
+func Data(eventType string, data any) (members []string, err error) {
+	all, err := CompiledData()
+	if err != nil {
+		return nil, err
+	}
+	schema := all.ForType(eventType)
+	if schema == nil {
+		return nil, fmt.Errorf("type %s: has no schema", eventType)
+	}
+	for _, f := range Faults(schema, data) {
+		members = append(members, f.Field)
+	}
+	slices.Sort(members)
+	return slices.Compact(members), nil
+}
 
 // compile compiles the same part of every schema, a JSON pointer.
 func compile(part string) (Set, error) {

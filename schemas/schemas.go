@@ -4,11 +4,11 @@
 // of the record.
 //
 // The schemas are closed, for producers and for admission: an unknown member of
-// data is refused. The encoder of events/cloudevent holds data to them. Consumers must
+// data is refused. Encoders are given [Data] and hold data to them. Consumers must
 // not use them: they ignore what they do not know, so that producers can be a version
 // ahead.
 //
-// It compiles them, validates nothing itself and imports nothing of ours. A test keeps the
+// It imports nothing of ours. A test keeps the
 // schemas, the types of package events and the codec in step.
 package schemas
 

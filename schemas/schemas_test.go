@@ -69,7 +69,7 @@ func TestInvalidExamplesAreRefused(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			_, err = cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+			_, err = cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 			var bad *cloudevent.MalformedError
 			require.ErrorAs(t, err, &bad)
 			require.Equal(t, string(cloudevent.DataOutsideSchema), bad.Reason())
@@ -89,7 +89,7 @@ func TestExamplesAreGolden(t *testing.T) {
 			}
 			e, err := decode(read(t, name))
 			require.NoError(t, err)
-			m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+			m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 			require.NoError(t, err)
 
 			ctx := binding.WithForceStructured(t.Context())

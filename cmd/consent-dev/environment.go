@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/daemon"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const (
@@ -113,7 +114,7 @@ func (e *environment) wire(ctx context.Context) (err error) {
 		return err
 	}
 	publisher := &publisher{
-		encoder: cloudevent.Encoder{Rules: p.Rules}, producer: p.Producer, topic: p.Config.Topics.Events,
+		encoder: cloudevent.Encoder{Rules: p.Rules, Data: schemas.Data}, producer: p.Producer, topic: p.Config.Topics.Events,
 		generation: uint32(p.Config.Topics.Generation),
 	}
 	e.teller = &teller{

@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // createTopics creates the topics of deploy/topics.yaml that are not there, for
@@ -33,7 +34,7 @@ func publishPolicy(ctx context.Context, p *roles.Platform) error {
 	if err != nil {
 		return err
 	}
-	message, err := cloudevent.Encoder{}.Encode(&e)
+	message, err := cloudevent.Encoder{Data: schemas.Data}.Encode(&e)
 	if err != nil {
 		return err
 	}

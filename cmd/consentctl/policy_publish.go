@@ -14,6 +14,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/audit"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // unknownBIN is the seed's: the policy's text names none, but every grant must
@@ -118,7 +119,7 @@ func (s *session) publishVersion(ctx context.Context, c *policy.Catalogue, sourc
 	if err != nil {
 		return 0, err
 	}
-	message, err := cloudevent.Encoder{}.Encode(&e)
+	message, err := cloudevent.Encoder{Data: schemas.Data}.Encode(&e)
 	if err != nil {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 func TestLintNamesFileFieldAndCause(t *testing.T) {
@@ -252,7 +253,7 @@ func TestDiffCountsThePeopleItOpensAQuestionFor(t *testing.T) {
 	require.Equal(t, exit.OK, code, errs)
 
 	rules := events.SeedRules()
-	encoder := cloudevent.Encoder{Rules: rules}
+	encoder := cloudevent.Encoder{Rules: rules, Data: schemas.Data}
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: l.Kafka})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, producer.Close(t.Context())) }()

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	versions "github.com/kelisim/kelisim/events/policy"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // What the scripts about retention can do beside the rest:
@@ -34,7 +35,7 @@ func init() {
 	}
 	scriptCommands["policy"] = func(ts *testscript.TestScript, _ bool, _ []string) {
 		e := must(versions.Seed().Event("/test", time.Now()))
-		m := must(cloudevent.Encoder{}.Encode(&e))
+		m := must(cloudevent.Encoder{Data: schemas.Data}.Encode(&e))
 		m.Topic = benchOf(ts).Topics.Policies
 		must(benchOf(ts).producer.Publish(testingOf(ts).Context(), m))
 	}

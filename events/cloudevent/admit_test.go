@@ -7,6 +7,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // TestValuesNeverTravel: what is no part of an event does not leave its producer, and
@@ -33,7 +34,7 @@ func TestValuesNeverTravel(t *testing.T) {
 	} {
 		e := good(t)
 		e.Data = []byte(data)
-		_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+		_, err := Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 		if want == "" {
 			require.NoError(t, err, data)
 			continue
@@ -43,15 +44,18 @@ func TestValuesNeverTravel(t *testing.T) {
 	}
 }
 
-// TestWhoSaysSoPublishesDataUnchecked, and nobody else: the zero Encoder checks.
+// TestWhoSaysSoPublishesDataUnchecked, and nobody else: the zero Encoder encodes nothing.
 func TestWhoSaysSoPublishesDataUnchecked(t *testing.T) {
 	e := good(t)
 	e.Data = []byte(`{"phone":"+77010000000"}`)
-	_, err := Encoder{Rules: events.SeedRules(), DataIsNotChecked: true}.Encode(&e)
+	_, err := Encoder{Rules: events.SeedRules(), Data: AnyData}.Encode(&e)
 	require.NoError(t, err)
 	e.Data = []byte("null")
-	_, err = Encoder{Rules: events.SeedRules(), DataIsNotChecked: true}.Encode(&e)
+	_, err = Encoder{Rules: events.SeedRules(), Data: AnyData}.Encode(&e)
 	requireReason(t, DataNotObject, err)
+	e = good(t)
+	_, err = Encoder{Rules: events.SeedRules()}.Encode(&e)
+	require.ErrorIs(t, err, errNoContract)
 }
 
 // TestReadersTakeWhatTheyDoNotKnow: only producers are held to the schema.
@@ -63,8 +67,9 @@ func TestReadersTakeWhatTheyDoNotKnow(t *testing.T) {
 // TestDataOfEveryTypeIsChecked: no type is without a schema.
 func TestDataOfEveryTypeIsChecked(t *testing.T) {
 	for _, eventType := range events.Types() {
-		requireReason(t, DataOutsideSchema, admit(eventType, []byte(`{"telephone":"+77010000000"}`)))
-		requireReason(t, cekafka.JSON, admit(eventType, []byte(`{`)))
+		encoder := Encoder{Data: schemas.Data}
+		requireReason(t, DataOutsideSchema, encoder.admit(eventType, []byte(`{"telephone":"+77010000000"}`)))
+		requireReason(t, cekafka.JSON, encoder.admit(eventType, []byte(`{`)))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka"
 	"github.com/kelisim/kelisim/events/stream/recordbatch"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const structured = `{"specversion":"1.0","id":"0198c5a0-53a4-7c3e-9d0f-3f8d2f0a9c11","source":"/preference-centre",` +
@@ -174,7 +175,7 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 	var e events.Event
 	require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal()), &e))
 	e.Type, e.Method, e.Evidence = events.Granted, 0, ""
-	_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+	_, err := Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 	require.EqualError(t, err, "encode "+granted+": malformed event: missing-attribute of policyversion, method, evidence")
 }
 

@@ -14,10 +14,9 @@ import (
 type Encoder struct {
 	// Rules names the purposes.
 	Rules *events.Rules
-	// DataIsNotChecked has the encoder take any JSON object as data. Otherwise data is
-	// held to the schema of its type, so that nothing is published that should not
-	// be said. For who held it to the schema already, or writes what others wrote.
-	DataIsNotChecked bool
+	// Data says what data may be, so that nothing is published that should not be
+	// said. Without a contract nothing is encoded.
+	Data Contract
 }
 
 // Encode returns the message of an event, in binary mode: key, headers and
@@ -130,8 +129,5 @@ func (n Encoder) readsBack(w *headerWriter, e *events.Event) error {
 			return refuse(cekafka.BadUTF8, s.String())
 		}
 	}
-	if n.DataIsNotChecked {
-		return nil
-	}
-	return admit(e.Type, e.Data)
+	return n.admit(e.Type, e.Data)
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // requireEncodes: what was read can be written, and is then read as the same, whatever
 // its data.
 func requireEncodes(t tester, e *events.Event) stream.Message {
 	t.Helper()
-	m, err := Encoder{Rules: events.SeedRules(), DataIsNotChecked: true}.Encode(e)
+	m, err := Encoder{Rules: events.SeedRules(), Data: AnyData}.Encode(e)
 	require.NoError(t, err)
 	back := events.Event{Logged: e.Logged}
 	record := recordOfMessage(m)
@@ -142,7 +143,7 @@ func TestTextThatIsNotUTF8IsNamed(t *testing.T) {
 		var e events.Event
 		require.NoError(t, decoder().Decode(recordOf(person, details, withdrawal(refusal()...)), &e))
 		spoil(&e)
-		_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+		_, err := Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 		require.EqualError(t, err, "encode io.kelisim.withdrawal.refused.v1: malformed event: utf8 of "+name)
 	}
 }
@@ -205,7 +206,7 @@ func TestEncodeRefusesWhatNobodyCouldRead(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := good()
 			c.spoil(&e)
-			_, err := Encoder{Rules: events.SeedRules()}.Encode(&e)
+			_, err := Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 			requireReason(t, c.reason, err)
 		})
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // liveFor is how long each rate runs.
@@ -157,7 +158,7 @@ func (l *live) publish(topic string, denied func(events.Subject, stream.Ack) boo
 		s, _ := events.ParseSubject(subjectName(i))
 		e := events.Event{Method: events.ByPerson, ID: topic + strconv.Itoa(i), Source: "/bench/web", Type: events.Withdrawn, Subject: s,
 			Purposes: promo, Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"web"}`)}
-		m, err := cloudevent.Encoder{Rules: l.rules}.Encode(&e)
+		m, err := cloudevent.Encoder{Rules: l.rules, Data: schemas.Data}.Encode(&e)
 		require.NoError(b, err)
 		m.Topic = topic
 		sent := time.Now()

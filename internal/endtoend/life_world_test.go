@@ -30,6 +30,7 @@ import (
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // clock stands where it is put.
@@ -258,7 +259,7 @@ func (w *life) tell(what, source string, e events.Event) {
 	if !e.Type.Restricts() {
 		e.Evidence = "urn:test:evidence:1"
 	}
-	m, err := cloudevent.Encoder{Rules: w.rules()}.Encode(&e)
+	m, err := cloudevent.Encoder{Rules: w.rules(), Data: schemas.Data}.Encode(&e)
 	require.NoError(w.t, err)
 	m.Topic = w.topics.Events
 	_, err = w.producer.Publish(w.t.Context(), m)

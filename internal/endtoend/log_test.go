@@ -12,6 +12,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/synthetic"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // publishSynthetic tells n decisions of people made up from the seed, a
@@ -21,7 +22,7 @@ func publishSynthetic(t testing.TB, producer *stream.Producer, topic string, see
 	rules := events.SeedRules()
 	people, err := synthetic.New(synthetic.Config{Seed: seed, Subjects: subjects, Prefix: fmt.Sprintf("seed-%d-", seed)}, rules)
 	require.NoError(t, err)
-	encoder := cloudevent.Encoder{Rules: rules}
+	encoder := cloudevent.Encoder{Rules: rules, Data: schemas.Data}
 	const batch = 2000
 	messages := make([]stream.Message, 0, batch)
 	now := events.MillisOf(time.Now()) - events.Millis(n)

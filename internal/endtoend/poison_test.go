@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/logread"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // townPartitions is how many partitions newTown makes.
@@ -30,7 +31,7 @@ func (w *town) withdrawal(who events.Subject) *kgo.Record {
 	set, err := rules.Set("promotion")
 	require.NoError(w.t, err)
 	w.told++
-	m, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
+	m, err := cloudevent.Encoder{Rules: rules, Data: schemas.Data}.Encode(&events.Event{
 		ID: fmt.Sprint("poison-", w.told), Source: "/web2", Type: events.Withdrawn, Method: events.ByPerson, Subject: who, Purposes: set,
 		Decided: events.MillisOf(w.producer.Now()), Data: []byte(`{"channel":"app"}`),
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testpolicy"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // town is marketing with its desk and a guard, and people who decide.
@@ -94,7 +95,7 @@ func (w *town) decide(kind events.Type, under events.PolicyVersion, who ...int) 
 	messages, decided := make([]stream.Message, len(who)), w.later()
 	for i, n := range who {
 		w.told++
-		m, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
+		m, err := cloudevent.Encoder{Rules: rules, Data: schemas.Data}.Encode(&events.Event{
 			Method: events.ByPerson, Evidence: "https://evidence.example/1", ID: fmt.Sprint(w.told), Source: "/web", Type: kind, Subject: w.person(n),
 			Policy: under, Purposes: purposes, Decided: decided, Data: []byte(`{"channel":"app"}`),
 		})

@@ -16,6 +16,7 @@ import (
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // desk is a service, one person, and whoever handles the person's requests to withdraw
@@ -63,7 +64,7 @@ func (d *desk) write(e events.Event) stream.Message {
 	if e.Source, e.Method = "/desk", events.ByStaff; !e.Type.Restricts() {
 		e.Evidence = "urn:test:evidence:1"
 	}
-	m, err := cloudevent.Encoder{Rules: rules}.Encode(&e)
+	m, err := cloudevent.Encoder{Rules: rules, Data: schemas.Data}.Encode(&e)
 	require.NoError(d.t, err)
 	return m
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/internal/testpolicy"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // A change of the policy is a new catalogue and not a release: a purpose that no
@@ -32,7 +33,7 @@ func TestAPurposeThatOnlyTheCatalogueKnowsIsServedByMarketing(t *testing.T) {
 	letters, err := book.Rules().Set("letters")
 	require.NoError(t, err)
 	decide := func(kind events.Type, n int) {
-		m, err := cloudevent.Encoder{Rules: book.Rules()}.Encode(&events.Event{
+		m, err := cloudevent.Encoder{Rules: book.Rules(), Data: schemas.Data}.Encode(&events.Event{
 			Method: events.ByPerson, Evidence: "https://evidence.example/1", ID: kind.String(), Source: "/letters", Type: kind, Subject: w.person(n),
 			Policy: version.Version, Purposes: letters, Decided: w.later(), Data: []byte(`{"channel":"app"}`),
 		})

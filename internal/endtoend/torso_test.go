@@ -17,6 +17,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/rebuild"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // remnant is a ward whose log has lost its beginning, and with it a block. Of the
@@ -71,7 +72,7 @@ func (r *remnant) tell(e events.Event) {
 		e.Purposes, e.Policy, e.Evidence = events.SetOf(rule.Code), events.SeedPolicy, "urn:test:evidence:1"
 	}
 	e.Data = []byte(`{"channel":"app"}`)
-	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+	m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 	require.NoError(r.t, err)
 	m.Topic = r.topics.Events
 	_, err = r.producer.Publish(r.t.Context(), m)

@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // After CJEU C-129/21 (Proximus): a person opted out of a directory, and the next
@@ -45,7 +46,7 @@ func TestAnUpstreamRefreshBringsNobodyBackThroughTheWholePipeline(t *testing.T) 
 		if !typ.Restricts() {
 			e.Policy, e.Evidence = events.SeedPolicy, "urn:test:evidence:1"
 		}
-		m, err := cloudevent.Encoder{Rules: rules}.Encode(&e)
+		m, err := cloudevent.Encoder{Rules: rules, Data: schemas.Data}.Encode(&e)
 		require.NoError(t, err)
 		m.Topic = topics.Events
 		_, err = producer.Publish(t.Context(), m)

@@ -36,7 +36,7 @@ var table = []place{
 	{pkg: "events/policy", ours: []string{"events"}},
 	// A binding that others would import on its own.
 	{pkg: "events/cekafka/...", libs: []string{kafkaGo, cloudEvents}},
-	{pkg: "events/cloudevent/...", ours: []string{"schemas", "events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},
+	{pkg: "events/cloudevent/...", ours: []string{"events", "events/cekafka", "events/stream", "events/stream/recordbatch"}},
 
 	{pkg: "events/snapshot", ours: []string{"events", "events/stream"}},
 

@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/guard"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // withdraw is the README's producer.
@@ -25,7 +26,7 @@ func withdraw(ctx context.Context, producer *stream.Producer, topic, person stri
 		return err
 	}
 	purposes, _ := rules.Set("promotion", "research")
-	message, err := cloudevent.Encoder{Rules: rules}.Encode(&events.Event{
+	message, err := cloudevent.Encoder{Rules: rules, Data: schemas.Data}.Encode(&events.Event{
 		ID: "web-4711", Source: "/web/preferences", Type: events.Withdrawn, Subject: subject,
 		Purposes: purposes, Decided: events.MillisOf(producer.Now()), Data: []byte(`{"channel":"web"}`),
 	})

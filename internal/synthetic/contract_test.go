@@ -30,7 +30,7 @@ func TestEventsKeepTheContract(t *testing.T) {
 		require.NoError(t, compiler.AddResource(schemas.Base+name, doc))
 	}
 	rules := events.SeedRules()
-	encoder := cloudevent.Encoder{Rules: rules}
+	encoder := cloudevent.Encoder{Rules: rules, Data: schemas.Data}
 	g := newGenerator(t, Config{Seed: 11, Subjects: 50})
 	seen := make(map[events.Type]bool)
 	for range 5000 {

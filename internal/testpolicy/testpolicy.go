@@ -16,6 +16,7 @@ import (
 	"github.com/kelisim/kelisim/events/policy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // NewTopic creates a topic for policies and publishes versions to it.
@@ -39,7 +40,7 @@ func Message(t testing.TB, topic string, c *policy.Catalogue) stream.Message {
 	t.Helper()
 	e, err := c.Event("/test", time.Now())
 	require.NoError(t, err)
-	m, err := cloudevent.Encoder{}.Encode(&e)
+	m, err := cloudevent.Encoder{Data: schemas.Data}.Encode(&e)
 	require.NoError(t, err)
 	m.Topic = topic
 	return m

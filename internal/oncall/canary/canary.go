@@ -23,6 +23,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/guard"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // DefaultPurpose is what canaries consent to: one that a person may withdraw.
@@ -79,7 +80,7 @@ func New(cfg Config) (*Flock, error) {
 	if rule, _ := cfg.Rules.Rule(cfg.Purpose); rule.Basis != events.Consent {
 		return nil, fmt.Errorf("canary: nobody can withdraw %s: it rests on %v", cfg.Purpose, rule.Basis)
 	}
-	f := &Flock{cfg: cfg, encoder: cloudevent.Encoder{Rules: cfg.Rules}, purposes: set}
+	f := &Flock{cfg: cfg, encoder: cloudevent.Encoder{Rules: cfg.Rules, Data: schemas.Data}, purposes: set}
 	f.canaries = make([]bird, cfg.Partitions)
 	for n, left := 0, len(f.canaries); left > 0; n++ {
 		subject, err := events.ParseSubject(events.CanaryPrefix + cfg.Name + "-" + strconv.Itoa(n))

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/synthetic"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const began = events.Millis(1_700_000_000_000)
@@ -25,7 +26,7 @@ func history(t *testing.T, n int, more ...events.Event) (all []stream.Record) {
 		more = append(more, people.Next(began+events.Millis(i)))
 	}
 	for i := range more {
-		m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&more[i])
+		m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&more[i])
 		require.NoError(t, err)
 		r := stream.Record{Offset: int64(i), Time: int64(began) + int64(i), LogAppend: true, Key: m.Key, Value: m.Value}
 		for _, h := range m.Headers {

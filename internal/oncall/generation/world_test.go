@@ -31,6 +31,7 @@ import (
 	"github.com/kelisim/kelisim/internal/synthetic"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const purpose = "promotion"
@@ -130,7 +131,7 @@ func (w *world) publish(to cloudevent.Layout, all ...events.Event) {
 
 func (w *world) append(to cloudevent.Layout, e *events.Event) {
 	e.Decided = max(1, min(e.Decided, events.MillisOf(time.Now())))
-	m, err := cloudevent.Encoder{Rules: w.rules}.Encode(e)
+	m, err := cloudevent.Encoder{Rules: w.rules, Data: schemas.Data}.Encode(e)
 	require.NoError(w.t, err)
 	m.Topic = to.Topic
 	if !e.Type.Restricts() {

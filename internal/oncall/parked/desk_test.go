@@ -19,6 +19,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/parked"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const partitions = 3
@@ -113,7 +114,7 @@ func (s *scene) message(who events.Subject, kind events.Type, decided time.Time,
 	if kind == events.Granted {
 		e.Policy = events.SeedPolicy
 	}
-	m, err := cloudevent.Encoder{Rules: s.rules}.Encode(&e)
+	m, err := cloudevent.Encoder{Rules: s.rules, Data: schemas.Data}.Encode(&e)
 	require.NoError(s.t, err)
 	m.Topic = s.topics.Events
 	return m

@@ -17,6 +17,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/record"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // maxEvents bounds the events of one act, which are all read before the first is
@@ -36,19 +37,8 @@ type Draft struct {
 // topic.
 func (d *Draft) Message() stream.Message { return d.message }
 
-// Fault is one thing that is wrong with a draft. It holds no value.
-type Fault struct {
-	Field string `json:"field"` // dotted; empty when it is the whole event
-	Cause string `json:"cause"`
-}
-
-// String says it in a line.
-func (f Fault) String() string {
-	if f.Field == "" {
-		return f.Cause
-	}
-	return f.Field + ": " + f.Cause
-}
+// Fault is what is wrong with one field of an event.
+type Fault = schemas.Fault
 
 // Read reads events: one JSON object after the other, or arrays of them (the JSON
 // batch format of CloudEvents). It reads to the end.
@@ -125,7 +115,7 @@ func (c *Checker) Check(number int, text json.RawMessage) Draft {
 		return d
 	}
 	var err error
-	if d.message, err = (cloudevent.Encoder{Rules: c.rules}).Encode(&e); err != nil {
+	if d.message, err = (cloudevent.Encoder{Rules: c.rules, Data: schemas.Data}).Encode(&e); err != nil {
 		d.Faults = []Fault{{Cause: err.Error()}}
 	}
 	return d
@@ -146,7 +136,7 @@ func codecFault(rules *events.Rules, in *stream.Record) Fault {
 	err := (cloudevent.Decoder{Rules: rules}).Decode(in, &e)
 	var bad *cloudevent.MalformedError
 	if errors.As(err, &bad) {
-		return Fault{bad.Attribute(), bad.Reason()}
+		return Fault{Field: bad.Attribute(), Cause: bad.Reason()}
 	}
 	return Fault{Cause: fmt.Sprint(err)}
 }

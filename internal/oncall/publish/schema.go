@@ -2,12 +2,8 @@ package publish
 
 import (
 	"bytes"
-	"errors"
-	"slices"
-	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/schemas"
@@ -27,7 +23,7 @@ func compile() (*schemaSet, error) {
 		if t == events.PolicyPublished {
 			continue // "policy publish" is for that
 		}
-		s.byType[t.String()] = all[strings.TrimPrefix(t.String(), "io.kelisim.")]
+		s.byType[t.String()] = all.ForType(t.String())
 	}
 	return s, nil
 }
@@ -43,41 +39,7 @@ func (s *schemaSet) faults(text []byte) []Fault {
 	name, _ := event["type"].(string)
 	schema := s.byType[name]
 	if schema == nil {
-		return []Fault{{"type", "missing, or none that can be published"}}
+		return []Fault{{Field: "type", Cause: "missing, or none that can be published"}}
 	}
-	err = schema.Validate(v)
-	var bad *jsonschema.ValidationError
-	if !errors.As(err, &bad) {
-		return nil
-	}
-	var all []Fault
-	leaves(bad, &all)
-	slices.SortFunc(all, func(a, b Fault) int { return strings.Compare(a.Field+a.Cause, b.Field+b.Cause) })
-	return slices.Compact(all)
-}
-
-// leaves collects what is wrong at the bottom of the tree of causes.
-func leaves(e *jsonschema.ValidationError, all *[]Fault) {
-	for _, cause := range e.Causes {
-		leaves(cause, all)
-	}
-	if len(e.Causes) > 0 {
-		return
-	}
-	at := strings.Join(e.InstanceLocation, ".")
-	field := func(name string) string { return strings.TrimPrefix(at+"."+name, ".") }
-	switch k := e.ErrorKind.(type) {
-	case *kind.Required:
-		for _, name := range k.Missing {
-			*all = append(*all, Fault{field(name), "missing"})
-		}
-	case *kind.AdditionalProperties:
-		for _, name := range k.Properties {
-			*all = append(*all, Fault{field(name), "unknown"})
-		}
-	case *kind.FalseSchema:
-		*all = append(*all, Fault{at, "must not be there"})
-	default:
-		*all = append(*all, Fault{at, "not as the schema wants it: " + strings.Join(e.ErrorKind.KeywordPath(), ".")})
-	}
+	return schemas.Faults(schema, v)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/kelisim/kelisim/internal/synthetic"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 const partitions = 4
@@ -151,7 +152,7 @@ func (s *scene) tell(prefix string, seed uint64, subjects, n int) (who []events.
 }
 
 func (s *scene) encode(e *events.Event) stream.Message {
-	m, err := cloudevent.Encoder{Rules: s.rules}.Encode(e)
+	m, err := cloudevent.Encoder{Rules: s.rules, Data: schemas.Data}.Encode(e)
 	require.NoError(s.t, err)
 	m.Topic = s.topics.Events
 	return m

@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/testenv"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // BenchmarkVerify compares the caches of one service with a whole topic, and
@@ -74,7 +75,7 @@ func (o *town) history(b *testing.B, n int) {
 	rules := events.SeedRules()
 	five, err := rules.Set("promotion", "contests", "surveys", "research", "targeted-ads")
 	require.NoError(b, err)
-	encoder := cloudevent.Encoder{Rules: rules}
+	encoder := cloudevent.Encoder{Rules: rules, Data: schemas.Data}
 	now := events.MillisOf(time.Now()) - events.Millis(n)
 	const lot = 10_000
 	messages := make([]stream.Message, 0, lot)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // An event under the key of something else holds whom it names, and who its key says,
@@ -21,7 +22,7 @@ func TestHoldsOfEventsUnderWrongKeysAreCompared(t *testing.T) {
 	for i := range 24 {
 		s, err := events.ParseSubject(fmt.Sprint("concealed-", i))
 		require.NoError(t, err)
-		m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
+		m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&events.Event{
 			ID: "1", Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 		})
 		require.NoError(t, err)

@@ -23,6 +23,7 @@ import (
 	"github.com/kelisim/kelisim/internal/synthetic"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // town is a log and the caches of some services.
@@ -122,7 +123,7 @@ func (o *town) live(t testing.TB, n int, more ...stream.Message) {
 	t.Helper()
 	for range n {
 		e := o.people.Next(events.MillisOf(time.Now()))
-		m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&e)
+		m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&e)
 		require.NoError(t, err)
 		more = append(more, m)
 	}

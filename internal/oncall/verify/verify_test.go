@@ -16,12 +16,13 @@ import (
 	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/schemas"
 )
 
 // rubbish is a withdrawal that nobody can read: it holds whom its key names.
 func rubbish(who string) stream.Message {
 	s, _ := events.ParseSubject(who)
-	m, err := cloudevent.Encoder{Rules: events.SeedRules()}.Encode(&events.Event{
+	m, err := cloudevent.Encoder{Rules: events.SeedRules(), Data: schemas.Data}.Encode(&events.Event{
 		ID: "rubbish-" + who, Source: "/test", Type: events.Withdrawn, Subject: s, Purposes: 2, Decided: 1_700_000_000_000, Data: []byte(`{"channel":"app"}`),
 	})
 	if err != nil {
