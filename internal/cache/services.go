@@ -16,7 +16,7 @@ const scanCount = 1000
 // Services returns the layout of every service that a Redis holds, by the
 // services' names. It walks over all keys, in small steps, so it is for tools.
 func Services(ctx context.Context, client redis.UniversalClient) ([]Layout, error) {
-	var mu sync.Mutex // ForEachMaster asks the nodes at the same time
+	var mu sync.Mutex // the nodes are asked at the same time
 	names := make(map[string]bool)
 	node := func(ctx context.Context, node *redis.Client) error {
 		keys := node.Scan(ctx, 0, layoutKey("*"), scanCount).Iterator()
