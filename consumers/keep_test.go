@@ -50,6 +50,9 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		b.waitCaughtUp(t)
 		bad := b.log.tell(events.Event{Method: events.ByPerson, Subject: in(t, 0), Decided: 2_000_000})
 		for i := range events.Millis(300) {
+			for n := 0; i == 10 && n < farBehind; n++ { // how far it is behind keeps no window of the others open
+				b.log.tell(b.withdrawal(t, in(t, 0), 2_500_000))
+			}
 			b.log.tell(b.withdrawal(t, in(t, 0), 3_000_000+i))
 			told := time.Now()
 			b.log.tell(b.withdrawal(t, in(t, 2), 3_000_000+i))
