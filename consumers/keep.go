@@ -59,16 +59,13 @@ func (c *Consumer) publishAside(ctx context.Context, all []*parked) (left []*par
 	}
 	why := err
 	failed, err = c.send(ctx, refused, (*parked).bare)
-	kept := make(map[*parked]bool, len(refused))
-	for _, b := range refused {
-		kept[b] = true
-	}
+	again := make(map[*parked]bool, len(failed))
 	for _, f := range failed {
-		kept[f.parked] = false
+		again[f.parked] = true
 		left = append(left, f.parked)
 	}
 	for _, b := range refused {
-		if kept[b] {
+		if !again[b] {
 			c.metrics.alarmed(alarmLeftOut)
 			c.log.Error("the parked topic refused a copy; it is kept without its bytes, which stay in the log of events",
 				"position", b.at.Position.String(), "err", why)

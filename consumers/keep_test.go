@@ -18,23 +18,16 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
 )
 
 // in returns a subject of a partition.
-func in(t testing.TB, p int32) events.Subject {
-	for i := 0; ; i++ {
-		if s := subject(t, i); events.PartitionOf(s.Reveal(), testPartitions) == p {
-			return s
-		}
-	}
-}
+func in(t testing.TB, p int32) events.Subject { return of(t, p, 0) }
 
 func (b *bed) withdrawal(t testing.TB, s events.Subject, at events.Millis) events.Event {
-	promo, err := b.rules.Set("promotion")
-	require.NoError(t, err)
-	return events.Event{
-		Method: events.ByPerson, ID: fmt.Sprint(at), Source: "/web", Type: events.Withdrawn, Subject: s, Purposes: promo, Decided: at,
-	}
+	e := b.decided(t, events.Withdrawn, s, at)
+	e.Policy = ""
+	return e
 }
 
 // Two partitions share a lane, and one of them waits.
@@ -57,6 +50,9 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		b.waitCaughtUp(t)
 		bad := b.log.tell(events.Event{Method: events.ByPerson, Subject: in(t, 0), Decided: 2_000_000})
 		for i := range events.Millis(300) {
+			for n := 0; i == 10 && n < farBehind; n++ { // how far it is behind keeps no window of the others open
+				b.log.tell(b.withdrawal(t, in(t, 0), 2_500_000))
+			}
 			b.log.tell(b.withdrawal(t, in(t, 0), 3_000_000+i))
 			told := time.Now()
 			b.log.tell(b.withdrawal(t, in(t, 2), 3_000_000+i))
@@ -82,6 +78,46 @@ func TestPartitionThatWaitsForTheParkedTopicStopsNoOther(t *testing.T) {
 		require.Len(t, b.topics.of("consent.parked.v1"), 1)
 		require.NoError(t, stop())
 	})
+}
+
+// One batch waits for the parked topic and another behind it, and the cache is lost
+// meanwhile. The reader claims the partition anew for the first: what the cache then
+// refuses of the second is refused by our own claim, and no cause to leave the group.
+func TestCacheThatIsLostWhileAPartitionWaitsEndsNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		var said syncBuffer
+		b.cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		var up atomic.Bool
+		b.topics.fail = func(topic string) error {
+			if !up.Load() && topic == "consent.parked.v1" {
+				return errors.New("no leader")
+			}
+			return nil
+		}
+		b.cfg.Store = &slowWrites{b.store}
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		b.log.tell(events.Event{Subject: in(t, 0), Decided: 2_000_000})
+		<-time.After(parkSoon / 2)
+		b.log.tell(b.withdrawal(t, in(t, 0), 3_000_000)) // is folded before the partition pauses
+		<-time.After(5 * parkSoon)
+		require.Contains(t, said.String(), "a partition waits")
+		b.flush()
+		up.Store(true)
+		b.waitCaughtUp(t)
+		b.requireFolded(t)
+		require.NotContains(t, said.String(), "joining the group anew")
+		require.NoError(t, stop())
+	})
+}
+
+// slowWrites is a store that takes a moment to write, in which a reader may claim.
+type slowWrites struct{ Store }
+
+func (s *slowWrites) Write(ctx context.Context, batches []cache.Batch) []cache.Result {
+	<-time.After(time.Millisecond) // of the bubble's own clock
+	return s.Store.Write(ctx, batches)
 }
 
 // lagOf reads the metric of a partition.

@@ -121,6 +121,32 @@ func TestMisplacedWithdrawalDeniesAndMisplacedGrantWaits(t *testing.T) {
 	})
 }
 
+// Nobody knows which of the two was meant: the key is one person's, and the event names
+// another, who may live in another partition.
+func TestWhatCannotBeReadHoldsWhomItsKeySaysAndWhomItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		said := map[events.Subject]events.Subject{of(t, 0, 0): of(t, 0, 1), of(t, 0, 2): of(t, 1, 0)} // by key
+		for keyed, named := range said {
+			at := b.log.tellIn(0, events.Event{Subject: named, Decided: 2_000_000})
+			b.log.records[0][at.Position.Offset].Key = []byte(keyed.Reveal())
+		}
+		stop := b.start(t)
+		b.waitCaughtUp(t)
+		for keyed, named := range said {
+			for _, s := range []events.Subject{keyed, named} {
+				view, err := b.store.Lookup(t.Context(), s)
+				require.NoError(t, err)
+				require.True(t, view.Held, "%v", s)
+			}
+		}
+		view, err := b.store.Lookup(t.Context(), of(t, 1, 1))
+		require.NoError(t, err)
+		require.False(t, view.Held)
+		require.NoError(t, stop())
+	})
+}
+
 func TestEventsWithoutTheBrokersTimeAreParked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -80,6 +80,10 @@ func (p *partition) hear(sent time.Time, b *stream.Batch) {
 	}
 }
 
+// reclaimed says whether we claimed the partition anew since an epoch, or are about
+// to: a cache that then refuses the epoch tells of nobody else.
+func (p *partition) reclaimed(epoch int64) bool { return p.taking.Load() || p.epoch.Load() != epoch }
+
 // prove returns the moment up to which the log is known to be folded, if that
 // is news.
 func (p *partition) prove() (time.Time, bool) {

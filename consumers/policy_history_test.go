@@ -85,7 +85,7 @@ func (b *bed) live(t *testing.T, life []step, versions []*policy.Catalogue) {
 			require.NoError(t, err)
 		case "restart":
 			require.NoError(t, stop()) // in the middle of whatever it does
-			time.Sleep(s.sleep)
+			<-time.After(s.sleep)      // of the bubble's own clock
 			b.policy.follow()
 			stop = b.start(t)
 		case "flush":

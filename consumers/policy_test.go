@@ -102,11 +102,11 @@ func TestAVersionPublishedAheadCountsFromItsDayOn(t *testing.T) {
 		require.Zero(t, b.action.of(subject(t, 1)))
 
 		require.NoError(t, stop())
-		time.Sleep(time.Until(ahead.EffectiveOn.Start()) - time.Second)
+		<-time.After(time.Until(ahead.EffectiveOn.Start()) - time.Second) // of the bubble's own clock
 		stop = b.start(t)
 		b.settle(t)
 		require.Zero(t, b.action.of(subject(t, 1)))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		require.Equal(t, events.PolicyOutdated, b.answer(t, subject(t, 1), "promotion").Reason, "whether the service noticed or not")
 		b.policy.follow()
 		b.settle(t)

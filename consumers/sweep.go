@@ -159,7 +159,7 @@ func (a *actor) owning(ctx context.Context, p *partition, what string, f func(ep
 		}
 		err := f(epoch)
 		switch {
-		case errors.Is(err, cache.ErrFenced) && (p.taking.Load() || p.epoch.Load() != epoch), // by ourselves
+		case errors.Is(err, cache.ErrFenced) && p.reclaimed(epoch),
 			errors.Is(err, cache.ErrMoved), errors.Is(err, cache.ErrDamaged):
 			return errElsewhere
 		}

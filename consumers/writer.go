@@ -103,8 +103,12 @@ func (w *writer) stored(b batch, mark cache.Mark, began time.Time) {
 
 // lose deals with a cache that is not where the fold thought: after a failover,
 // a flush, or when another consumer owns the partition. The partition is read
-// again from the cache's own position; a fenced consumer leaves its session.
+// again from the cache's own position; a fenced consumer leaves its session. What
+// had waited beside the lane while that happened is read again with the rest.
 func (w *writer) lose(ctx context.Context, b batch, cause error) error {
+	if errors.Is(cause, cache.ErrFenced) && b.partition.reclaimed(b.Epoch) {
+		return nil
+	}
 	if errors.Is(cause, cache.ErrFenced) || errors.Is(cause, cache.ErrLayout) || errors.Is(cause, cache.ErrEvicting) {
 		return fmt.Errorf("partition %d: %w", b.Partition, cause)
 	}

@@ -2,7 +2,6 @@ package marketing
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,12 +16,9 @@ var kept = []slots.Kept{
 }
 
 // Carry moves what is kept beside the states from the slots of one generation to those
-// of another: campaigns with their audiences and queues, and who is suppressed. It returns how many keys it moved, and can be done
-// again. Nobody may write to the old slots any more.
+// of another: campaigns with their audiences and queues, and who is suppressed.
+// It returns how many keys it moved, and can be done again. Nobody may write to the old
+// slots any more.
 func Carry(ctx context.Context, client redis.UniversalClient, from, to []consumers.Slot) (int, error) {
-	n, err := slots.Carry(ctx, client, from, to, kept)
-	if err != nil {
-		return n, fmt.Errorf("marketing: %w", err)
-	}
-	return n, nil
+	return slots.Carry(ctx, client, Name, from, to, kept)
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,13 +15,10 @@ var kept = []slots.Kept{
 }
 
 // Carry moves what is kept beside the states from the slots of one generation to those
-// of another: the calendar, alarms that were raised among it; who is suppressed the action notes
-// anew. It returns how many keys it moved, and can be done
-// again. Nobody may write to the old slots any more.
+// of another: the calendar, with the alarms that were raised; who is suppressed the action
+// notes anew.
+// It returns how many keys it moved, and can be done again. Nobody may write to the old
+// slots any more.
 func Carry(ctx context.Context, client redis.UniversalClient, from, to []consumers.Slot) (int, error) {
-	n, err := slots.Carry(ctx, client, from, to, kept)
-	if err != nil {
-		return n, fmt.Errorf("policy: %w", err)
-	}
-	return n, nil
+	return slots.Carry(ctx, client, Name, from, to, kept)
 }

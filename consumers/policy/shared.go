@@ -37,7 +37,7 @@ type Shared struct {
 	Events       string // topic of the decisions
 	Rules        func() *events.Rules
 	Now          func() time.Time // nil: time.Now
-	LogNow       func() time.Time // the brokers' clock, or earlier (stream.Producer.Now); nil: not asked
+	LogNow       func() time.Time // the brokers' clock as far as it is measured, or earlier (stream.Producer.Now); nil: not asked
 	Logger       *slog.Logger
 	Metrics      *Metrics
 }

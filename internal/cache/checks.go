@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +29,8 @@ const safePolicy = "noeviction"
 // settings would take states out of their compact form. Every Claim checks too,
 // if the last check is older than five seconds.
 func (r *Redis) Check(ctx context.Context) error {
-	var once sync.Mutex // ForEachMaster asks the nodes at the same time
-	node := func(ctx context.Context, client *redis.Client) error {
+	var once sync.Mutex // the nodes are asked at the same time
+	return EachNode(ctx, r.client, func(ctx context.Context, client *redis.Client) error {
 		settings, err := settings(ctx, client)
 		if err != nil {
 			return fmt.Errorf("settings of redis: %w", classify(err))
@@ -43,14 +42,7 @@ func (r *Redis) Check(ctx context.Context) error {
 			return fmt.Errorf("%w (is %q)", ErrEvicting, policy)
 		}
 		return nil
-	}
-	switch client := r.client.(type) {
-	case *redis.ClusterClient:
-		return client.ForEachMaster(ctx, node)
-	case *redis.Client:
-		return node(ctx, client)
-	}
-	return fmt.Errorf("settings of redis: %T is no client that has any", r.client)
+	})
 }
 
 // settings asks a node for what matters. A managed Redis may forbid CONFIG; INFO
@@ -67,12 +59,7 @@ func settings(ctx context.Context, client *redis.Client) (map[string]string, err
 	if err != nil {
 		return nil, err
 	}
-	for line := range strings.Lines(text) {
-		if policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:"); ok {
-			return map[string]string{"maxmemory-policy": policy}, nil
-		}
-	}
-	return nil, nil
+	return map[string]string{"maxmemory-policy": fieldsOfInfo(text)["maxmemory_policy"]}, nil
 }
 
 // refused says whether Redis answered, and the answer was no.

@@ -58,6 +58,9 @@ func (i *Inspector) Spots(ctx context.Context, partitions ...int32) ([]Spot, err
 		if p.text(0) == "" || strings.HasSuffix(p.text(3), "?") {
 			continue
 		}
+		if err := waits[n].Err(); err != nil { // else nobody would seem to wait
+			return nil, i.failed(partitions[n], classify(err))
+		}
 		spots[n] = Spot{
 			Known: true, Next: p.int(0), Top: p.optional(1), Digest: Digest(p.optional(2)), Midway: strings.HasSuffix(p.text(3), "+"),
 			Torso: p.text(4) != "", Stage: p.stage(5), Waits: waits[n].Val(), Fresh: events.Millis(p.optional(6)),

@@ -76,6 +76,16 @@ func (l Layout) bucketKey(partition, bucket int32) string {
 	return l.Prefix(partition) + bucketName + strconv.Itoa(int(bucket))
 }
 
+// keys are all that a partition may have, the position first.
+func (l Layout) keys(partition int32) []string {
+	prefix := l.Prefix(partition)
+	keys := append(make([]string, 0, 3+l.Buckets), prefix+positionName, prefix+outboxName, prefix+heldName)
+	for b := range l.Buckets {
+		keys = append(keys, l.bucketKey(partition, b))
+	}
+	return keys
+}
+
 // The keys of a partition, behind its prefix, and of a service.
 const (
 	positionName = "pos"    // hash: applied position, freshness, owner

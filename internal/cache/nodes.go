@@ -65,13 +65,19 @@ func inspect(ctx context.Context, server *redis.Client) (n Node, err error) {
 	if err != nil {
 		return n, err
 	}
-	n.Info = make(map[string]string)
+	n.Info = fieldsOfInfo(text)
+	return n, nil
+}
+
+// fieldsOfInfo takes what INFO says apart.
+func fieldsOfInfo(text string) map[string]string {
+	fields := make(map[string]string)
 	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			n.Info[name] = value
+			fields[name] = value
 		}
 	}
-	return n, nil
+	return fields
 }
 
 // open says whether a server serves one who shows neither password nor certificate.

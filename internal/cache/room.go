@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -42,9 +41,10 @@ func (s *Staging) Rooms(ctx context.Context, partitions ...int32) ([]Room, error
 			}
 			return nil, fmt.Errorf("room in redis %s: %w", node.Options().Addr, classify(err))
 		}
-		used, limit := infoNumber(text, "used_memory"), infoNumber(text, "maxmemory")
+		info := fieldsOfInfo(text)
+		used, limit := number(info["used_memory"]), number(info["maxmemory"])
 		if limit <= 0 {
-			limit = infoNumber(text, "total_system_memory")
+			limit = number(info["total_system_memory"])
 		}
 		if used > 0 && limit > 0 {
 			rooms = append(rooms, Room{Addr: node.Options().Addr, Need: need[node.Options().Addr], Left: limit - used})
@@ -79,13 +79,8 @@ func (s *Staging) weigh(ctx context.Context, partition int32) (bytes int64) {
 	return bytes * int64(step)
 }
 
-// infoNumber reads a number out of what INFO says; 0 when it is not there.
-func infoNumber(info, name string) int64 {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
-			n, _ := strconv.ParseInt(value, 10, 64)
-			return n
-		}
-	}
-	return 0
+// number reads a number that INFO says; 0 when it says none.
+func number(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
 }

@@ -16,7 +16,7 @@ const scanCount = 1000
 // Services returns the layout of every service that a Redis holds, by the
 // services' names. It walks over all keys, in small steps, so it is for tools.
 func Services(ctx context.Context, client redis.UniversalClient) ([]Layout, error) {
-	var mu sync.Mutex // ForEachMaster asks the nodes at the same time
+	var mu sync.Mutex // the nodes are asked at the same time
 	names := make(map[string]bool)
 	node := func(ctx context.Context, node *redis.Client) error {
 		keys := node.Scan(ctx, 0, layoutKey("*"), scanCount).Iterator()
@@ -27,7 +27,7 @@ func Services(ctx context.Context, client redis.UniversalClient) ([]Layout, erro
 		}
 		return keys.Err()
 	}
-	if err := eachNode(ctx, client, node); err != nil {
+	if err := EachNode(ctx, client, node); err != nil {
 		return nil, fmt.Errorf("services: %w", classify(err))
 	}
 	var all []Layout
@@ -48,8 +48,9 @@ func serviceOf(key string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(key, before), after)
 }
 
-// eachNode calls the function with every node that holds keys of its own.
-func eachNode(ctx context.Context, client redis.UniversalClient, node func(context.Context, *redis.Client) error) error {
+// EachNode calls the function with every node that holds keys of its own: of a
+// cluster with all masters, at the same time.
+func EachNode(ctx context.Context, client redis.UniversalClient, node func(context.Context, *redis.Client) error) error {
 	switch client := client.(type) {
 	case *redis.ClusterClient:
 		return client.ForEachMaster(ctx, node)

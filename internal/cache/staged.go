@@ -12,18 +12,12 @@ import (
 func Staged(ctx context.Context, client redis.UniversalClient, live Layout) (partitions []int32, running bool, err error) {
 	beside := live
 	beside.beside = true
-	s := &Staging{live: live}
-	n, err := client.Exists(ctx, s.reserveKey()).Result()
+	n, err := client.Exists(ctx, reserveKey(live.Service)).Result()
 	if err != nil {
 		return nil, false, fmt.Errorf("staged of %s: %w", live.Service, classify(err))
 	}
 	for p := range live.Partitions {
-		prefix := beside.Prefix(p)
-		keys := []string{prefix + positionName, prefix + outboxName, prefix + heldName}
-		for b := range live.Buckets {
-			keys = append(keys, beside.bucketKey(p, b))
-		}
-		there, err := client.Exists(ctx, keys...).Result()
+		there, err := client.Exists(ctx, beside.keys(p)...).Result()
 		if err != nil {
 			return nil, false, fmt.Errorf("staged of %s, partition %d: %w", live.Service, p, classify(err))
 		}

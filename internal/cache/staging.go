@@ -107,12 +107,7 @@ func (s *Staging) Waits(ctx context.Context, partition int32, since map[events.S
 
 // Drop removes what is staged of a partition, whatever it is.
 func (s *Staging) Drop(ctx context.Context, partition int32) error {
-	prefix := s.layout.Prefix(partition)
-	keys := []string{prefix + positionName, prefix + outboxName, prefix + heldName} // the position first: nobody writes on
-	for b := range s.layout.Buckets {
-		keys = append(keys, s.layout.bucketKey(partition, b))
-	}
-	for part := range slices.Chunk(keys, inspectLot) {
+	for part := range slices.Chunk(s.layout.keys(partition), inspectLot) { // the position first: nobody writes on
 		if err := s.client.Unlink(ctx, part...).Err(); err != nil {
 			return fmt.Errorf("drop what is staged of partition %d: %w", partition, classify(err))
 		}

@@ -2,7 +2,7 @@
 // engine and action, wired in the order in which an event passes them.
 //
 // It decides nothing and adds nothing to what its parts do. cmd/consentd runs
-// one role per process with it, cmd/consent-dev those that guards ask in one.
+// one role per process with it, cmd/consent-dev all of them in one.
 package roles
 
 import (

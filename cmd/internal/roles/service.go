@@ -142,11 +142,7 @@ func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 // settle ties the cache to the Kafka cluster that it is folded from, before the
 // service joins anything: a Redis that belongs to another is refused.
 func (s *Service) settle(ctx context.Context, store *cache.Redis) error {
-	admin, err := stream.NewAdmin(s.platform.kafka)
-	if err != nil {
-		return fmt.Errorf("kafka: %w", err)
-	}
-	kafka, err := admin.Cluster(ctx)
+	kafka, err := s.platform.Admin.Cluster(ctx)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
 )
 
 // Kept names keys of a slot that are carried when the log is laid out anew, and says
@@ -36,11 +37,16 @@ const (
 // carryLot is how many members are read, and written, at a time.
 const carryLot = 500
 
-// Carry moves the named keys of one layout's slots into another's, and returns how
-// many keys it moved. A key is removed once all of it is there, so that what was
-// interrupted goes on, and what somebody took out of the new ones meanwhile stays out.
-// Nobody may write to the old slots any more.
-func Carry(ctx context.Context, client redis.UniversalClient, from, to []consumers.Slot, kept []Kept) (moved int, err error) {
+// Carry moves the named keys of one layout's slots of a service into another's, and
+// returns how many keys it moved. A key is removed once all of it is there, so that
+// what was interrupted goes on, and what somebody took out of the new ones meanwhile
+// stays out. Nobody may write to the old slots any more.
+func Carry(ctx context.Context, client redis.UniversalClient, service string, from, to []consumers.Slot, kept []Kept) (moved int, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", service, err)
+		}
+	}()
 	old, err := Of(from)
 	if err != nil {
 		return 0, err
@@ -81,43 +87,24 @@ type held struct {
 	goes      Goes
 }
 
-// find walks over all keys of the old slots, whatever node they are on.
-func (c *carry) find(ctx context.Context) (all []held, err error) {
+// find walks over all keys of the old slots, whatever node they are on, and returns
+// those that are kept, by their names: a walk may come by a key twice.
+func (c *carry) find(ctx context.Context) (map[string]held, error) {
 	begin, _, _ := strings.Cut(c.from[0].Prefix, "/"+strconv.Itoa(int(c.from[0].Partition))+"}")
-	node := func(ctx context.Context, node *redis.Client) error {
+	var together sync.Mutex // the nodes are walked over at the same time
+	all := make(map[string]held)
+	err := cache.EachNode(ctx, c.client, func(ctx context.Context, node *redis.Client) error {
 		keys := node.Scan(ctx, 0, begin+"/*", carryLot).Iterator()
 		for keys.Next(ctx) {
 			if k, ok := c.known(keys.Val()); ok {
-				all = append(all, k)
+				together.Lock()
+				all[k.key] = k
+				together.Unlock()
 			}
 		}
 		return keys.Err()
-	}
-	nodes, err := masters(ctx, c.client)
-	for _, n := range nodes {
-		if err == nil {
-			err = node(ctx, n)
-		}
-	}
+	})
 	return all, err
-}
-
-// masters are the nodes that hold keys of their own.
-func masters(ctx context.Context, client redis.UniversalClient) (all []*redis.Client, err error) {
-	switch client := client.(type) {
-	case *redis.Client:
-		return []*redis.Client{client}, nil
-	case *redis.ClusterClient:
-		var mu sync.Mutex // the nodes are visited at the same time
-		err = client.ForEachMaster(ctx, func(_ context.Context, n *redis.Client) error {
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, n)
-			return nil
-		})
-		return all, err
-	}
-	return nil, fmt.Errorf("%T is no client of nodes", client)
 }
 
 func (c *carry) known(key string) (held, bool) {

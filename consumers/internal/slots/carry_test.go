@@ -48,10 +48,10 @@ func TestWhatIsKeptBesideStatesGoesWithItsSubjects(t *testing.T) {
 				{Name: "campaigns", Goes: slots.Everywhere}, {Name: "audience:", Goes: slots.Home}, {Name: "queue:", Goes: slots.Home},
 				{Name: "features:", Goes: slots.HomeByName}, {Name: "closed:", Goes: slots.WhereFed}, {Name: "stops:", Goes: slots.Anywhere},
 			}
-			moved, err := slots.Carry(ctx, client, from, to, kept)
+			moved, err := slots.Carry(ctx, client, "marketing", from, to, kept)
 			require.NoError(t, err)
 			require.Equal(t, 5*partitions[0]+len(people), moved)
-			again, err := slots.Carry(ctx, client, from, to, kept)
+			again, err := slots.Carry(ctx, client, "marketing", from, to, kept)
 			require.NoError(t, err)
 			require.Zero(t, again, "it is gone from where it was")
 
@@ -77,7 +77,7 @@ func TestKeyOfAnotherTypeIsNotCarriedInSilence(t *testing.T) {
 	client := testenv.Redis(t).Client(t)
 	from := slotstest.Slots("marketing", 1)
 	require.NoError(t, client.Set(t.Context(), from[0].Prefix+"audience:quiz", "spoiled", 0).Err())
-	_, err := slots.Carry(t.Context(), client, from, later(2), []slots.Kept{{Name: "audience:", Goes: slots.Home}})
-	require.ErrorContains(t, err, "carry audience: of partition 0: it is a string")
+	_, err := slots.Carry(t.Context(), client, "marketing", from, later(2), []slots.Kept{{Name: "audience:", Goes: slots.Home}})
+	require.ErrorContains(t, err, "marketing: carry audience: of partition 0: it is a string")
 	require.EqualValues(t, 1, client.Exists(t.Context(), from[0].Prefix+"audience:quiz").Val(), "and nothing is lost")
 }

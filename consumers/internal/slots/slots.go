@@ -3,9 +3,8 @@
 // many subjects of a slot in line at once, and what is about to change stands
 // in the slot's outbox.
 //
-// What a service's keys are and what must stop is left to the packages
-// consumers/marketing, consumers/targeting and consumers/affiliate, which alone
-// call it. The layout of states, position and outbox is internal/cache's.
+// What a service's keys are and what must stop is left to the services' packages
+// beside this one, which alone call it. The layout of states, position and outbox is internal/cache's.
 package slots
 
 import (
