@@ -113,10 +113,10 @@ func (w *witness) look(ctx context.Context) (agrees, all bool, err error) {
 			return false, false, err
 		}
 		s := spots[0]
-		if w.marks[i] = (Mark{At: s.Next, Keeps: s.Digest}); !s.Known {
+		if w.marks[i] = (Mark{At: s.Next, Keeps: s.Digest}); !s.Known || s.Torso { // of half a log: it bears out what has lost the same
 			continue
 		}
-		if s.Next < max(w.basis.Top, w.fold.Next) {
+		if s.Midway || s.Next < max(w.basis.Top, w.fold.Next) {
 			all = false
 			continue
 		}

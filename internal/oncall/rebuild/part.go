@@ -16,7 +16,7 @@ type part struct {
 	follow *follower // folds into what is staged, once it runs
 	report Part
 
-	end, shown int64 // of the log when it began, and where the progress is
+	end, shown int64 // where the live one stood when it began, and where the progress is
 }
 
 // show moves the progress to an offset. It never goes back: who builds once more,
@@ -86,27 +86,26 @@ func (p *part) fromLog(context.Context) (string, error) { return "", nil }
 
 // catchUp waits until the staged position has been where the live one is.
 func (p *part) catchUp(ctx context.Context) error {
-	for { // however long the log is: the patience is for what does not move
+	for there := false; !there; { // however long the log is: the patience is for what does not move
 		before := int64(-1)
 		err := wait(ctx, p.cfg.Patience, fmt.Sprintf("partition %d catches up", p.id), func() (bool, error) {
 			live, staged, err := p.stand(ctx)
-			if err == nil && staged.Known {
-				p.show(staged.Next)
-			}
-			if err != nil || staged.Known && staged.Next >= live.Next {
+			if err != nil {
 				return true, err
 			}
+			if staged.Known {
+				p.show(staged.Next)
+			}
+			there = staged.Known && staged.Next >= live.Next
 			moved := before >= 0 && staged.Next > before
 			before = staged.Next
-			return moved, nil
+			return there || moved, nil
 		})
 		if err != nil {
 			return err
 		}
-		if live, staged, err := p.stand(ctx); err != nil || staged.Known && staged.Next >= live.Next {
-			return err
-		}
 	}
+	return nil
 }
 
 // stand returns where the live and the staged partition stand.

@@ -137,8 +137,8 @@ func (r *Rebuild) prepare(ctx context.Context) error {
 	return nil
 }
 
-// total is how much of the log there is to cover, by partition: by snapshots, or by
-// being followed.
+// total is how much of the log there is to cover, by partition, by snapshots or by
+// being followed: what the service has applied, which may be less than there is.
 func (r *Rebuild) total(ctx context.Context) (map[int32]int64, error) {
 	total := make(map[int32]int64, len(r.parts))
 	for _, p := range r.parts {
@@ -146,8 +146,8 @@ func (r *Rebuild) total(ctx context.Context) (map[int32]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.end, p.shown = kept.End, kept.First
-		total[p.id] = kept.End - kept.First
+		p.shown = kept.First
+		total[p.id] = max(0, p.end-kept.First)
 	}
 	return total, nil
 }
@@ -155,14 +155,15 @@ func (r *Rebuild) total(ctx context.Context) (map[int32]int64, error) {
 // spots refuses partitions that nobody has: there is nothing to take the place of.
 func (r *Rebuild) spots(ctx context.Context) error {
 	for _, p := range r.parts {
-		spots, err := spots(ctx, r.cfg.Live, p.id)
+		live, err := spots(ctx, r.cfg.Live, p.id)
 		if err != nil {
 			return err
 		}
-		if !spots.Known {
+		if !live.Known {
 			return exit.Refuse("partition %d of %s has no position: start the service, which builds it from the log by itself",
 				p.id, r.cfg.Live.Layout().Service)
 		}
+		p.end = live.Next
 	}
 	return nil
 }

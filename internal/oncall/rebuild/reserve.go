@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/kelisim/kelisim/internal/cache"
@@ -80,7 +79,7 @@ func (r *Rebuild) room(ctx context.Context) error {
 	for _, p := range r.parts {
 		partitions = append(partitions, p.id)
 	}
-	rooms, err := r.cfg.Staging.Rooms(ctx, slices.Clip(partitions)...)
+	rooms, err := r.cfg.Staging.Rooms(ctx, partitions...)
 	if err != nil {
 		return err
 	}

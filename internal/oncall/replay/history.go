@@ -17,9 +17,10 @@ import (
 )
 
 // history folds some subjects of one partition from the beginning of the log, as
-// every service does, or from the snapshots where the log has lost it; and goes on with the log as it grows. From a base on it
-// remembers every step of a subject, so that it can say where the subject stood
-// at any position since: services do not stand at the same one.
+// every service does, or from the snapshots where the log has lost it; and goes on
+// with the log as it grows. From a base on it remembers every step of a subject, so
+// that it can say where the subject stood at any position since: services do not
+// stand at the same one.
 type history struct {
 	bench     *Bench
 	partition int32

@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/fold"
 )
 
 // maxStrays bounds the misplaced events of a replay, at some 200 bytes each: there
@@ -84,12 +85,9 @@ func (b *Bench) planStraysOf(ctx context.Context, p *Plan, own int32, strays []s
 
 // released says whether the log says so, or a snapshot may.
 func (h *history) released(s stray) bool {
-	for hold, held := range h.fold.Holds {
-		if hold.Subject == s.who && hold.At == s.first {
-			return held.Released >= 0 || h.basis != nil && !slices.Contains(h.fold.Elsewhere, hold)
-		}
-	}
-	return false
+	hold := fold.Hold{Subject: s.who, At: s.first}
+	held := h.fold.Holds[hold]
+	return held != nil && (held.Released >= 0 || h.basis != nil && !slices.Contains(h.fold.Elsewhere, hold))
 }
 
 // lostStrays returns which a service has met, and does not know of.

@@ -162,3 +162,34 @@ func TestReplayIsRefusedWhereNeitherLogNorSnapshotsHaveTheHistory(t *testing.T) 
 	require.NoError(t, err)
 	refused("the snapshots are of generation 2")
 }
+
+// Who began with half a log has what snapshots of that half have, and the digest of
+// half a batch is of no position.
+func TestCacheOfWhatIsLeftOfALogBearsNoSnapshotsOut(t *testing.T) {
+	s := newScene(t, 60, 600)
+	s.snapshots()
+	s.forget(20)
+	for _, name := range services { // who runs would claim anew what is changed here
+		s.stop(name)
+	}
+	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+	marked := func(field, value string) {
+		for _, name := range services {
+			l := s.bench.Caches[name].Layout()
+			for p := range l.Partitions {
+				require.NoError(t, s.client.HSet(t.Context(), l.Prefix(p)+"pos", field, value).Err())
+			}
+		}
+	}
+	refused := func() {
+		t.Helper()
+		_, err := s.bench.NewPlan(t.Context(), replay.Selection{}, replay.Wish{})
+		require.ErrorContains(t, err, "no service stands behind the snapshots to bear them out")
+		require.Equal(t, exit.Refused, exit.Code(err))
+	}
+	marked("torso", "1")
+	refused()
+	marked("torso", "")
+	marked("chunk", "1+")
+	refused()
+}
