@@ -41,8 +41,8 @@ type Admin interface {
 	CreateTopics(ctx context.Context, specs []stream.TopicSpec) error
 }
 
-// Config is what a new layout is made of. All but Kept, Progress, Logger, Tell and Handover
-// are required.
+// Config is what a new layout is made of. All but Kept, Handover, Patience, Progress,
+// Logger and Tell are required.
 type Config struct {
 	Old, New cloudevent.Layout
 	Create   []deploy.Topic // the new topics: of the events, and of their states
