@@ -14,9 +14,9 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
-// freshEnough is how old the proof of a cache may be that somebody keeps fresh, in
-// milliseconds: what guards accept (guard.DefaultMaxStaleness).
-const freshEnough = 3_000
+// freshEnough is how old the proof of a cache may be that somebody keeps fresh: what
+// guards accept (guard.DefaultMaxStaleness).
+const freshEnough = 3 * time.Second
 
 // build folds the new log into the cache of every service that does not do so itself,
 // until it holds all that was carried and is fresh. What it then holds is compared with
@@ -56,7 +56,7 @@ func (l *layout) build(ctx context.Context) (string, error) {
 
 // takenOver bounds how long a service that has just claimed the next cache may take to
 // prove all of it fresh, before it is folded beside it: that would fence the service.
-const takenOver = 2 * freshEnough * time.Millisecond
+const takenOver = 2 * freshEnough
 
 // runs says whether the service itself keeps the next cache fresh.
 func (s *service) runs(ctx context.Context) (alive bool, err error) {
@@ -66,7 +66,7 @@ func (s *service) runs(ctx context.Context) (alive bool, err error) {
 	err = poll(ctx, takenOver, func() (string, bool, error) {
 		stands, err := s.Stands(ctx)
 		alive = err == nil && !slices.ContainsFunc(stands, func(stand cache.Stand) bool {
-			return !stand.Known || !stand.Proved || stand.Age.Milliseconds() > int64(freshEnough)
+			return !stand.Known || !stand.Proved || stand.Age > freshEnough
 		})
 		return "", alive, err
 	})
