@@ -122,8 +122,17 @@ func (s *service) asExpected(ctx context.Context) error {
 // carryHolds lays what holds subjects in the old caches in the new ones, with what was
 // released: an event is known by where it first stood, in whatever generation.
 func (l *layout) carryHolds(ctx context.Context) (string, error) {
-	n := 0
-	for _, s := range l.waiting() {
+	n, err := l.layHolds(ctx, l.waiting())
+	if err != nil || n == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("carried the holds of %d subjects, over all services", n), nil
+}
+
+// layHolds does that for services, and counts their subjects. To do so again changes
+// nothing: what was released since stays so.
+func (l *layout) layHolds(ctx context.Context, services []*service) (n int, err error) {
+	for _, s := range services {
 		for p := range l.Old.Partitions {
 			err := s.Old().AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
 				var faults []error
@@ -138,12 +147,9 @@ func (l *layout) carryHolds(ctx context.Context) (string, error) {
 				return errors.Join(faults...)
 			})
 			if err != nil {
-				return "", err
+				return 0, err
 			}
 		}
 	}
-	if n == 0 {
-		return "", nil
-	}
-	return fmt.Sprintf("carried the holds of %d subjects, over all services", n), nil
+	return n, nil
 }

@@ -97,8 +97,15 @@ func (l *layout) letIn(ctx context.Context) (string, error) {
 			barriers = append(barriers, cloudevent.Barrier{Generation: l.New.Generation, Partition: p, Stage: events.StageOpen.String(), Before: &l.Old})
 		}
 	}
+	if len(barriers) == 0 {
+		return "", nil
+	}
+	// What came behind the old barriers until the old caches were retired holds there alone.
+	if _, err := l.layHolds(ctx, l.services); err != nil {
+		return "", err
+	}
 	acks, err := l.write(ctx, l.New.Topic, barriers)
-	if err != nil || len(acks) == 0 {
+	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s is open: decisions count in %d partitions", l.New.Topic, len(acks)), nil

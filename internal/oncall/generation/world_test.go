@@ -277,6 +277,18 @@ func (w *world) requireEqual(names ...string) {
 	require.NoError(w.t, err, "%+v", report)
 }
 
+// keptAside waits until the old caches hold a person because of an event behind a barrier.
+func (w *world) keptAside(s events.Subject, names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		old := cache.NewInspector(w.client, w.running[name].Layout)
+		require.Eventually(w.t, func() bool {
+			held, err := old.Holds(w.t.Context(), s)
+			return err == nil && len(held) > 0
+		}, 10*time.Second, time.Millisecond, name)
+	}
+}
+
 // requireHeld has every guard deny a person because of an event that is kept aside.
 func (w *world) requireHeld(s events.Subject, names ...string) {
 	w.t.Helper()
