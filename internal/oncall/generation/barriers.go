@@ -57,6 +57,7 @@ func (l *layout) openPartitions(ctx context.Context) (string, error) {
 // has none. It is looked for where no service has been yet: whoever folded one says so.
 func (l *layout) endPartitions(ctx context.Context) (string, error) {
 	if len(l.waiting()) == 0 {
+		l.ended = true
 		return "", nil
 	}
 	ended, err := l.reached(ctx, l.Old, l.waiting(), (*service).Old, events.StageOpen, events.StageEnded)
@@ -70,6 +71,7 @@ func (l *layout) endPartitions(ctx context.Context) (string, error) {
 		}
 	}
 	acks, err := l.write(ctx, l.Old.Topic, barriers)
+	l.ended = err == nil
 	if err != nil || len(acks) == 0 {
 		return "", err
 	}

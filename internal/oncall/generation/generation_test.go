@@ -69,6 +69,23 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 	}
 }
 
+// A run that finds all of its steps done but the one that fails says how to go on, too.
+func TestLayoutThatWaitsForAServiceSaysHowToGoOn(t *testing.T) {
+	w := newWorld(t, 2, 3)
+	w.start("marketing", w.old)
+	w.live(w.old, 10)
+	w.caughtUp(w.old, "marketing")
+	w.stop("marketing")
+	cfg := w.config()
+	cfg.Patience = 100 * time.Millisecond
+	for i, steps := range []int{3, 0} {
+		report, err := Run(t.Context(), cfg)
+		require.ErrorContains(t, err, "is it running?")
+		require.Equal(t, exit.Partly, exit.Code(err), "run %d", i)
+		require.Len(t, report.Steps, steps, "%v", report.Steps)
+	}
+}
+
 // errHere interrupts a run.
 var errHere = errors.New("interrupted here")
 
