@@ -37,12 +37,12 @@ func newParkedRedrive(p *program) *cobra.Command {
 	flags.BoolVar(&all, "all", false, "all that is open")
 	flags.BoolVar(&force, "force", false, "also what would be parked again, and what was dismissed")
 	flags.StringVar(&with, "with", "", "redrive one event with the corrected bytes of this file, a CloudEvent in JSON")
-	permitFlags(flags, &permit)
+	permitFlags(flags, &permit.Grants, &permit.Second)
 	flags.Float64Var(&perSecond, "rate", 100, "events a second; 0 is no limit")
 	flags.DurationVar(&wait, "wait", 30*time.Second, "how long to wait until the services have applied them")
 	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
-		who := actorOf(actor)
-		d, err := s.desk(ctx, who.Operator)
+		permit.Operator = actor.By().Operator
+		d, err := s.desk(ctx, permit.Operator)
 		if err != nil {
 			return nil, err
 		}
@@ -50,18 +50,13 @@ func newParkedRedrive(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		plan, err := s.planRedrive(ctx, d, cases, with, force, who.Reason)
+		plan, err := s.planRedrive(ctx, d, cases, with, force, actor.By().Reason)
 		if err != nil {
 			return nil, err
 		}
-		if recorder, applies := actor.(*audit.Recorder); applies {
-			permit.Operator, recorder.Who.Approver = who.Operator, permit.Second
-			if err := plan.Permit(permit); err != nil {
-				return plan, err
-			}
-		}
 		if n := plan.Count(parked.Publish) + plan.Count(parked.Note); n > 0 {
-			err = actor.Do(ctx, audit.Act{Command: "parked redrive", Plan: plan}, func(ctx context.Context) (string, error) {
+			act := audit.Act{Command: "parked redrive", Plan: plan, Approver: permit.Second, Forbidden: plan.Permit(permit)}
+			err = actor.Do(ctx, act, func(ctx context.Context) (string, error) {
 				shown := s.progress("redrive", "events")
 				shown.Start(map[int32]int64{0: int64(n)})
 				defer shown.Done()
@@ -132,11 +127,11 @@ func newParkedDismiss(p *program) *cobra.Command {
 			"something that the hold denies, --permit-grants and a second operator are needed.",
 	}
 	f.add(c)
-	permitFlags(c.Flags(), &permit)
+	permitFlags(c.Flags(), &permit.Grants, &permit.Second)
 	c.Flags().BoolVar(&all, "all", false, "all that is open")
 	return p.acting(c, func(ctx context.Context, s *session, actor audit.Actor, args []string) (output.Result, error) {
-		who := actorOf(actor)
-		d, err := s.desk(ctx, who.Operator)
+		permit.Operator = actor.By().Operator
+		d, err := s.desk(ctx, permit.Operator)
 		if err != nil {
 			return nil, err
 		}
@@ -144,32 +139,19 @@ func newParkedDismiss(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		plan, err := d.PlanDismissal(ctx, cases, who.Reason)
+		plan, err := d.PlanDismissal(ctx, cases, actor.By().Reason)
 		if err != nil || len(plan.Items) == 0 {
 			return orNil(plan, err)
 		}
-		if recorder, applies := actor.(*audit.Recorder); applies {
-			permit.Operator, recorder.Who.Approver = who.Operator, permit.Second
-			if err := plan.Permit(permit); err != nil {
-				return plan, err
-			}
-		}
-		return plan, actor.Do(ctx, audit.Act{Command: "parked dismiss", Plan: plan}, func(ctx context.Context) (string, error) {
+		act := audit.Act{Command: "parked dismiss", Plan: plan, Approver: permit.Second, Forbidden: plan.Permit(permit)}
+		return plan, actor.Do(ctx, act, func(ctx context.Context) (string, error) {
 			return counted(len(plan.Items), "event") + " dismissed", d.Dismiss(ctx, plan)
 		})
 	})
 }
 
 // permitFlags are those by which two people let something be allowed.
-func permitFlags(flags *pflag.FlagSet, by *parked.Permit) {
-	flags.BoolVar(&by.Grants, "permit-grants", false, "may allow what is denied now; needs a second operator")
-	flags.StringVar(&by.Second, "second-operator", "", "who agrees to that, for the record: another person")
-}
-
-// actorOf returns on whose word an actor acts; a dry run acts on nobody's.
-func actorOf(actor audit.Actor) audit.Who {
-	if r, ok := actor.(*audit.Recorder); ok {
-		return r.Who
-	}
-	return audit.Who{Operator: "nobody", Reason: "a dry run"}
+func permitFlags(flags *pflag.FlagSet, grants *bool, second *string) {
+	flags.BoolVar(grants, "permit-grants", false, "may allow what is denied now; needs a second operator")
+	flags.StringVar(second, "second-operator", "", "who agrees to that, for the record: another person")
 }

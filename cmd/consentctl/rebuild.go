@@ -47,19 +47,14 @@ func newRebuild(p *program) *cobra.Command {
 		}
 		defer func() { _ = r.Close(context.WithoutCancel(ctx)) }() // what is left the next rebuild removes
 		plan := r.Plan()
-		recorder, applies := actor.(*audit.Recorder)
-		if applies {
-			recorder.Who.Approver, permit.Operator = permit.Second, recorder.Who.Operator
-			if err := plan.Refuse(permit); err != nil {
-				return plan, err
-			}
-		}
-		err = actor.Do(ctx, audit.Act{Command: "rebuild", Plan: plan}, func(ctx context.Context) (string, error) {
+		permit.Operator = actor.By().Operator
+		act := audit.Act{Command: "rebuild", Plan: plan, Approver: permit.Second, Forbidden: plan.Refuse(permit)}
+		err = actor.Do(ctx, act, func(ctx context.Context) (string, error) {
 			err := r.Swap(ctx)
 			return fmt.Sprintf("swapped %d of %d partitions of %s: denied %d, allowed %d, otherwise changed %d",
 				plan.Swapped(), len(plan.Partitions), plan.Service, plan.WouldDeny, plan.WouldAllow, plan.Otherwise), err
 		})
-		if err == nil && !applies && plan.Finds() {
+		if err == nil && plan.Swapped() == 0 && plan.Finds() {
 			err = exit.ErrFindings
 		}
 		return plan, err

@@ -190,8 +190,7 @@ func newReplayRun(p *program) *cobra.Command {
 			"subject is looked at once more behind it all.",
 	}
 	flags := c.Flags()
-	flags.BoolVar(&o.PermitGrants, "permit-grants", false, "may allow what is denied now; needs a second operator")
-	flags.StringVar(&o.SecondOperator, "second-operator", "", "who agrees to that, for the record: another person")
+	permitFlags(flags, &o.PermitGrants, &o.SecondOperator)
 	flags.Float64Var(&perSecond, "rate", 0, "records read, and states written, a second; 0 is no limit")
 	flags.StringVar(&pause, "pause-file", "", "wait while this file is there")
 	flags.StringVar(&o.Checkpoint, "checkpoint", "", "file that says how far it is (PLAN.checkpoint)")
@@ -200,10 +199,7 @@ func newReplayRun(p *program) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		if recorder, ok := actor.(*audit.Recorder); ok {
-			recorder.Who.Approver = o.SecondOperator
-			o.Operator = recorder.Who.Operator
-		}
+		o.Operator = actor.By().Operator
 		o.Checkpoint = cmp.Or(o.Checkpoint, args[0]+".checkpoint")
 		var services []string
 		for i := range plan.Services {
@@ -223,7 +219,8 @@ func newReplayRun(p *program) *cobra.Command {
 		}
 		defer work.Close()
 		var result output.Result = work.Expect()
-		err = actor.Do(ctx, audit.Act{Command: "replay run", Plan: plan.Bare()}, func(ctx context.Context) (string, error) {
+		act := audit.Act{Command: "replay run", Plan: plan.Bare(), Approver: o.SecondOperator}
+		err = actor.Do(ctx, act, func(ctx context.Context) (string, error) {
 			b.Progress = s.progress("replay", "subjects")
 			report, err := work.Do(ctx)
 			if report == nil {

@@ -18,7 +18,7 @@ func TestReplayWaitsWhileThePauseFileIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- held(t.Context(), file) }()
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // by the bubble's clock: it ends once everybody else waits
 		select {
 		case err := <-ended:
 			require.Fail(t, "it went on", err)

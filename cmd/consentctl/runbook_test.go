@@ -90,12 +90,19 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 	},
 }
 
-const runbookPatience = 90 * time.Second
+// runbookPatience bounds what an incident waits for, and runbookLook is the pause between two looks: each is a
+// program of its own, and the machine is for the services too.
+const (
+	runbookPatience = 90 * time.Second
+	runbookLook     = 200 * time.Millisecond
+)
 
 func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+	pace := time.NewTicker(runbookLook)
+	defer pace.Stop()
+	for began := time.Now(); ; <-pace.C {
 		got := 0
 		err := ts.Exec(args[1], args[2:]...)
 		if exited, ok := err.(*exec.ExitError); ok {
@@ -140,12 +147,7 @@ func TestRunbook(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel() // each has servers of its own, and mostly waits
-			b := newIncident(t)
-			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: commands, Setup: func(env *testscript.Env) error {
-				env.Values["bench"], env.Values["testing"] = b, t
-				env.Vars = append(env.Vars, b.environ()...)
-				return nil
-			}})
+			newIncident(t).run(t, file, commands)
 		})
 	}
 }

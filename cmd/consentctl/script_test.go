@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,14 +62,24 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: scriptCommands, Setup: func(env *testscript.Env) error {
-				env.Values["bench"], env.Values["testing"] = b, t
-				env.Vars = append(env.Vars, b.environ()...)
-				return nil
-			}})
+			newBench(t).run(t, file, scriptCommands)
 		})
 	}
+}
+
+// endsEarly finds testscript's own ways to end a script, and well, before its last line: what follows would never run.
+var endsEarly = regexp.MustCompile(`(?m)^\s*(stop|skip)\b`)
+
+// run runs a script on the bench, to its end.
+func (b *bench) run(t *testing.T, file string, commands map[string]func(*testscript.TestScript, bool, []string)) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotRegexp(t, endsEarly, string(text), "to end a service is \"halt\"")
+	testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: commands, Setup: func(env *testscript.Env) error {
+		env.Values["bench"], env.Values["testing"] = b, t
+		env.Vars = append(env.Vars, b.environ()...)
+		return nil
+	}})
 }
 
 func benchOf(ts *testscript.TestScript) *bench       { return ts.Value("bench").(*bench) }

@@ -89,6 +89,29 @@ func TestWhatCannotBeRecordedIsNotDone(t *testing.T) {
 	require.ErrorContains(t, err, "no such topic")
 }
 
+func TestWhatIsForbiddenIsShownAndNotDone(t *testing.T) {
+	var l topic
+	forbidden := act
+	forbidden.Forbidden = exit.Refuse("a second operator must agree")
+	do := func(context.Context) (string, error) {
+		t.Error("it was done")
+		return "", nil
+	}
+	require.NoError(t, DryRun{}.Do(t.Context(), forbidden, do))
+	require.Equal(t, forbidden.Forbidden, l.recorder().Do(t.Context(), forbidden, do))
+	require.Empty(t, l.messages)
+}
+
+func TestWhoAgreedIsRecorded(t *testing.T) {
+	var l topic
+	agreed := act
+	agreed.Approver = "dana"
+	require.NoError(t, l.recorder().Do(t.Context(), agreed, func(context.Context) (string, error) { return "", nil }))
+	for _, e := range l.entries(t) {
+		require.Equal(t, Who{Operator: "aigerim", Approver: "dana", Reason: "incident 12", Context: "prod"}, e.Who)
+	}
+}
+
 func TestFailuresAndInterruptionsAreRecorded(t *testing.T) {
 	for phase, cause := range map[Phase]error{
 		Failed: errors.New("broker is down"), Partly: &exit.PartlyError{Err: context.Canceled, Resume: "again"},

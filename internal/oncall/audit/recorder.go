@@ -28,13 +28,20 @@ type Recorder struct {
 	Now       func() time.Time // nil: time.Now
 }
 
+// By implements [Actor].
+func (r *Recorder) By() Who { return r.Who }
+
 // Do implements [Actor]. It refuses what cannot be recorded.
 func (r *Recorder) Do(ctx context.Context, act Act, do func(context.Context) (string, error)) error {
+	if act.Forbidden != nil {
+		return act.Forbidden
+	}
 	hash, err := Hash(act.Plan)
 	if err != nil {
 		return err
 	}
 	e := Entry{Act: rand.Text(), Phase: Begun, Who: r.Who, Command: act.Command, Plan: hash, Begun: r.now()}
+	e.Approver = act.Approver
 	if err := r.record(ctx, e); err != nil {
 		return exit.Refuse("%s cannot be recorded, so it is not begun: %w", act.Command, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
@@ -56,30 +57,10 @@ func (l *layout) openPartitions(ctx context.Context) (string, error) {
 // has none. It is looked for where no service has been yet: whoever folded one says so.
 func (l *layout) endPartitions(ctx context.Context) (string, error) {
 	if len(l.waiting()) == 0 {
+		l.ended = true
 		return "", nil
 	}
-	ended, from, err := l.stages(ctx)
-	if err != nil {
-		return "", err
-	}
-	ends, err := l.Admin.Offsets(ctx, l.Old.Topic)
-	if err != nil {
-		return "", err
-	}
-	read := make(map[int32]stream.Range)
-	for p, o := range ends {
-		if at := max(from[p], o.First); !ended[p] && at < o.End {
-			read[p] = stream.Range{From: at, To: o.End}
-		}
-	}
-	err = l.each(ctx, l.Old.Topic, read, func(_ *stream.Record, e *events.Event) {
-		at := e.Logged.Position
-		if e.Type != events.LogBarrier {
-			return
-		}
-		stage, reason := events.StageOpen.Turn(e.Barrier, at)
-		ended[at.Partition] = ended[at.Partition] || reason == "" && stage == events.StageEnded
-	})
+	ended, err := l.reached(ctx, l.Old, l.waiting(), (*service).Old, events.StageOpen, events.StageEnded)
 	if err != nil {
 		return "", err
 	}
@@ -90,29 +71,50 @@ func (l *layout) endPartitions(ctx context.Context) (string, error) {
 		}
 	}
 	acks, err := l.write(ctx, l.Old.Topic, barriers)
+	l.ended = err == nil
 	if err != nil || len(acks) == 0 {
 		return "", err
 	}
 	return fmt.Sprintf("ended %d partitions of %s", len(acks), l.Old.Topic), nil
 }
 
-// stages says which old partitions some service knows to have ended, and from where on
-// no service has read.
-func (l *layout) stages(ctx context.Context) (ended map[int32]bool, from map[int32]int64, err error) {
-	ended, from = make(map[int32]bool), make(map[int32]int64)
-	for i, s := range l.waiting() {
-		spots, err := s.Old().Spots(ctx, numbers(l.Old.Partitions)...)
+// reached says which partitions of a log have come to a stage, from the one before it:
+// as a service says that has folded so far, or as a barrier does where none has been yet.
+func (l *layout) reached(
+	ctx context.Context, log cloudevent.Layout, services []*service, cacheOf func(*service) *cache.Inspector, before, stage events.Stage,
+) (map[int32]bool, error) {
+	done, from := make(map[int32]bool), make(map[int32]int64)
+	for i, s := range services {
+		spots, err := cacheOf(s).Spots(ctx, numbers(log.Partitions)...)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for p, spot := range spots {
-			ended[int32(p)] = ended[int32(p)] || spot.Stage == events.StageEnded
-			if at := spot.Next; i == 0 || at < from[int32(p)] {
-				from[int32(p)] = at
+			p := int32(p)
+			done[p] = done[p] || spot.Known && spot.Next > 0 && spot.Stage == stage
+			if i == 0 || spot.Next < from[p] {
+				from[p] = spot.Next
 			}
 		}
 	}
-	return ended, from, nil
+	ends, err := l.Admin.Offsets(ctx, log.Topic)
+	if err != nil {
+		return nil, err
+	}
+	read := make(map[int32]stream.Range)
+	for p, o := range ends {
+		if at := max(from[p], o.First); !done[p] && at < o.End {
+			read[p] = stream.Range{From: at, To: o.End}
+		}
+	}
+	return done, l.each(ctx, log.Topic, read, func(_ *stream.Record, e *events.Event) {
+		at := e.Logged.Position
+		if e.Type != events.LogBarrier {
+			return
+		}
+		turned, reason := before.Turn(e.Barrier, at)
+		done[at.Partition] = done[at.Partition] || reason == "" && turned == stage
+	})
 }
 
 // write appends barriers, each to its own partition.

@@ -14,9 +14,9 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
-// freshEnough is how old the proof of a cache may be that somebody keeps fresh, in
-// milliseconds: what guards accept (guard.DefaultMaxStaleness).
-const freshEnough = 3_000
+// freshEnough is how old the proof of a cache may be that somebody keeps fresh: what
+// guards accept (guard.DefaultMaxStaleness).
+const freshEnough = 3 * time.Second
 
 // build folds the new log into the cache of every service that does not do so itself,
 // until it holds all that was carried and is fresh. What it then holds is compared with
@@ -56,7 +56,7 @@ func (l *layout) build(ctx context.Context) (string, error) {
 
 // takenOver bounds how long a service that has just claimed the next cache may take to
 // prove all of it fresh, before it is folded beside it: that would fence the service.
-const takenOver = 2 * freshEnough * time.Millisecond
+const takenOver = 2 * freshEnough
 
 // runs says whether the service itself keeps the next cache fresh.
 func (s *service) runs(ctx context.Context) (alive bool, err error) {
@@ -66,7 +66,7 @@ func (s *service) runs(ctx context.Context) (alive bool, err error) {
 	err = poll(ctx, takenOver, func() (string, bool, error) {
 		stands, err := s.Stands(ctx)
 		alive = err == nil && !slices.ContainsFunc(stands, func(stand cache.Stand) bool {
-			return !stand.Known || !stand.Proved || stand.Age.Milliseconds() > int64(freshEnough)
+			return !stand.Known || !stand.Proved || stand.Age > freshEnough
 		})
 		return "", alive, err
 	})
@@ -122,8 +122,17 @@ func (s *service) asExpected(ctx context.Context) error {
 // carryHolds lays what holds subjects in the old caches in the new ones, with what was
 // released: an event is known by where it first stood, in whatever generation.
 func (l *layout) carryHolds(ctx context.Context) (string, error) {
-	n := 0
-	for _, s := range l.waiting() {
+	n, err := l.layHolds(ctx, l.waiting())
+	if err != nil || n == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("carried the holds of %d subjects, over all services", n), nil
+}
+
+// layHolds does that for services, and counts their subjects. To do so again changes
+// nothing: what was released since stays so.
+func (l *layout) layHolds(ctx context.Context, services []*service) (n int, err error) {
+	for _, s := range services {
 		for p := range l.Old.Partitions {
 			err := s.Old().AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
 				var faults []error
@@ -138,12 +147,9 @@ func (l *layout) carryHolds(ctx context.Context) (string, error) {
 				return errors.Join(faults...)
 			})
 			if err != nil {
-				return "", err
+				return 0, err
 			}
 		}
 	}
-	if n == 0 {
-		return "", nil
-	}
-	return fmt.Sprintf("carried the holds of %d subjects, over all services", n), nil
+	return n, nil
 }

@@ -41,8 +41,8 @@ type Admin interface {
 	CreateTopics(ctx context.Context, specs []stream.TopicSpec) error
 }
 
-// Config is what a new layout is made of. All but Kept, Progress, Logger, Tell and Handover
-// are required.
+// Config is what a new layout is made of. All but Kept, Handover, Patience, Progress,
+// Logger and Tell are required.
 type Config struct {
 	Old, New cloudevent.Layout
 	Create   []deploy.Topic // the new topics: of the events, and of their states
@@ -89,6 +89,7 @@ type layout struct {
 	Config
 	report   *Report
 	services []*service
+	ended    bool // every old partition is, by this run or one before: there is no way back
 }
 
 // service is one service's caches on the way.
@@ -129,7 +130,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		l.adopt, l.retire, l.carryKept, l.letIn, l.publishStrays, l.handOver,
 	} {
 		done, err := step(ctx)
-		if err != nil && len(l.report.Steps) > 0 {
+		if err != nil && (l.ended || len(l.report.Steps) > 0) {
 			return l.report, &exit.PartlyError{Err: err, Resume: resume}
 		}
 		if err != nil {

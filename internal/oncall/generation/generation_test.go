@@ -24,9 +24,9 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 				w.start(s, w.old)
 			}
 			w.live(w.old, 400)
-			gone, stays, stray, late := w.subject("p-gone"), w.subject("p-stays"), w.subject("p-stray"), w.subject("p-late")
+			gone, stays, stray, between, late := w.subject("p-gone"), w.subject("p-stays"), w.subject("p-stray"), w.subject("p-between"), w.subject("p-late")
 			grant := w.decide(events.Granted, gone)
-			w.publish(w.old, grant, w.decide(events.Granted, stays), w.decide(events.Granted, stray), w.decide(events.Granted, late), w.decide(events.Withdrawn, gone))
+			w.publish(w.old, grant, w.decide(events.Granted, stays), w.decide(events.Granted, stray), w.decide(events.Granted, between), w.decide(events.Granted, late), w.decide(events.Withdrawn, gone))
 			w.caughtUp(w.old, services...)
 			stop := w.watch(services...)
 			w.live(w.old, 100)
@@ -37,10 +37,14 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 				switch {
 				case strings.HasPrefix(step, "ended"):
 					w.publish(w.old, w.decide(events.Withdrawn, stray)) // of a producer that nobody stopped
+				case strings.HasPrefix(step, "generation 2 is recorded"):
+					w.publish(w.old, w.decide(events.Withdrawn, between)) // when the holds are carried already
+					w.keptAside(between, services...)
 				case strings.HasPrefix(step, "generation 1 is retired"):
 					w.requireHeld(stray, services...)                  // by the new caches, until the new log has it
 					w.publish(w.old, w.decide(events.Withdrawn, late)) // when nobody reads there any more
 				case strings.Contains(step, "is open"):
+					w.requireHeld(between, services...)
 					for _, s := range services {
 						w.leave(s)
 						w.start(s, w.new)
@@ -50,7 +54,7 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 			report, err := Run(t.Context(), cfg)
 			require.NoError(t, err, "%v", report)
 			require.Empty(t, report.Waiting)
-			require.Equal(t, 2, report.Strays)
+			require.Equal(t, 3, report.Strays)
 			again, err := Run(t.Context(), w.config())
 			require.NoError(t, err)
 			require.Zero(t, again.Strays, "once is enough")
@@ -62,6 +66,23 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 			w.requireEqual(services...)
 			stop()
 		})
+	}
+}
+
+// A run that finds all of its steps done but the one that fails says how to go on, too.
+func TestLayoutThatWaitsForAServiceSaysHowToGoOn(t *testing.T) {
+	w := newWorld(t, 2, 3)
+	w.start("marketing", w.old)
+	w.live(w.old, 10)
+	w.caughtUp(w.old, "marketing")
+	w.stop("marketing")
+	cfg := w.config()
+	cfg.Patience = 100 * time.Millisecond
+	for i, steps := range []int{3, 0} {
+		report, err := Run(t.Context(), cfg)
+		require.ErrorContains(t, err, "is it running?")
+		require.Equal(t, exit.Partly, exit.Code(err), "run %d", i)
+		require.Len(t, report.Steps, steps, "%v", report.Steps)
 	}
 }
 

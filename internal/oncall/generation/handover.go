@@ -9,7 +9,6 @@ import (
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
-	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -88,37 +87,7 @@ func slots(l cache.Layout) []consumers.Slot {
 // letIn writes the barriers from which on decisions count in the new log: now that
 // nobody is answered by what cannot know of them.
 func (l *layout) letIn(ctx context.Context) (string, error) {
-	open, from := make(map[int32]bool), make(map[int32]int64)
-	for i, s := range l.services {
-		spots, err := s.Next().Spots(ctx, numbers(l.New.Partitions)...)
-		if err != nil {
-			return "", err
-		}
-		for p, spot := range spots {
-			p := int32(p)
-			open[p] = open[p] || spot.Known && spot.Next > 0 && spot.Stage == events.StageOpen
-			if i == 0 || spot.Next < from[p] {
-				from[p] = spot.Next
-			}
-		}
-	}
-	ends, err := l.Admin.Offsets(ctx, l.New.Topic)
-	if err != nil {
-		return "", err
-	}
-	read := make(map[int32]stream.Range)
-	for p, o := range ends {
-		if !open[p] && from[p] < o.End {
-			read[p] = stream.Range{From: from[p], To: o.End}
-		}
-	}
-	err = l.each(ctx, l.New.Topic, read, func(_ *stream.Record, e *events.Event) {
-		at := e.Logged.Position
-		if e.Type == events.LogBarrier {
-			stage, reason := events.StageOpening.Turn(e.Barrier, at)
-			open[at.Partition] = open[at.Partition] || reason == "" && stage == events.StageOpen
-		}
-	})
+	open, err := l.reached(ctx, l.New, l.services, (*service).Next, events.StageOpening, events.StageOpen)
 	if err != nil {
 		return "", err
 	}
@@ -128,8 +97,15 @@ func (l *layout) letIn(ctx context.Context) (string, error) {
 			barriers = append(barriers, cloudevent.Barrier{Generation: l.New.Generation, Partition: p, Stage: events.StageOpen.String(), Before: &l.Old})
 		}
 	}
+	if len(barriers) == 0 {
+		return "", nil
+	}
+	// What came behind the old barriers until the old caches were retired holds there alone.
+	if _, err := l.layHolds(ctx, l.services); err != nil {
+		return "", err
+	}
 	acks, err := l.write(ctx, l.New.Topic, barriers)
-	if err != nil || len(acks) == 0 {
+	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s is open: decisions count in %d partitions", l.New.Topic, len(acks)), nil

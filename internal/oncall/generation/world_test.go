@@ -2,7 +2,6 @@ package generation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -232,15 +231,12 @@ func (w *world) config() Config {
 			Name: w.new.Topic, Partitions: int(w.new.Partitions), Replicas: 1, Config: map[string]string{"message.timestamp.type": "LogAppendTime"},
 		}},
 		Parked: &parked.Desk{
-			Log: log, Publisher: single{w.producer}, Rules: w.rules, Decoder: cloudevent.Decoder{Rules: w.rules}, Operator: "test",
+			Log: log, Publisher: w.producer, Rules: w.rules, Decoder: cloudevent.Decoder{Rules: w.rules}, Operator: "test",
 			Topics: parked.Topics{Events: w.new.Topic, Parked: w.topics.Parked, Generation: 2, Partitions: w.new.Partitions},
 		},
 		Topics: Topics{Parked: w.topics.Parked, Receipts: w.topics.Receipts}, Policy: policy, Rules: w.rules, Patience: 20 * time.Second,
 	}
 }
-
-// single publishes with the world's producer.
-type single struct{ *stream.Producer }
 
 // requireEqual holds the new caches against the pure fold of both logs, person by
 // person and purpose by purpose, and against the log by the command that is for that.
@@ -282,6 +278,18 @@ func (w *world) requireEqual(names ...string) {
 	require.NoError(w.t, err, "%+v", report)
 }
 
+// keptAside waits until the old caches hold a person because of an event behind a barrier.
+func (w *world) keptAside(s events.Subject, names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		old := cache.NewInspector(w.client, w.running[name].Layout)
+		require.Eventually(w.t, func() bool {
+			held, err := old.Holds(w.t.Context(), s)
+			return err == nil && len(held) > 0
+		}, 10*time.Second, time.Millisecond, name)
+	}
+}
+
 // requireHeld has every guard deny a person because of an event that is kept aside.
 func (w *world) requireHeld(s events.Subject, names ...string) {
 	w.t.Helper()
@@ -313,8 +321,7 @@ func (w *world) watch(names ...string) (stop func()) {
 				}
 				asked := time.Now()
 				d := g.Check(ctx, s, purpose)
-				_, after, _ := w.of(s)
-				if before.IsZero() || !before.Equal(after) {
+				if before.IsZero() || !before.Equal(w.deniedSince(s)) {
 					continue // something was decided meanwhile
 				}
 				switch {
@@ -346,10 +353,10 @@ func (w *world) anybody() (events.Subject, time.Time, bool) {
 	return events.Subject{}, time.Time{}, false
 }
 
-func (w *world) of(s events.Subject) (events.Subject, time.Time, bool) {
+func (w *world) deniedSince(s events.Subject) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return s, w.denied[s], true
+	return w.denied[s]
 }
 
 // leave waits until a service of the old generation has found out that there is
@@ -358,7 +365,7 @@ func (w *world) leave(name string) {
 	w.t.Helper()
 	select {
 	case err := <-w.running[name].Ended():
-		require.True(w.t, errors.Is(err, cache.ErrLayout), "%v", err)
+		require.ErrorIs(w.t, err, cache.ErrLayout)
 	case <-time.After(30 * time.Second):
 		w.t.Fatalf("%s of the old generation goes on", name)
 	}

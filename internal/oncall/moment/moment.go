@@ -3,12 +3,16 @@
 package moment
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
 
+// ErrToCome means that a moment is not over yet.
+var ErrToCome = errors.New("is still to come")
+
 // Parse reads a time in RFC 3339, or how long ago it was: 2h and -2h both mean two
-// hours before now. What is still to come is an error: every command looks back,
+// hours before now. What is still to come is [ErrToCome]: every command looks back,
 // and would find nothing wrong where it looked at nothing.
 func Parse(text string, now time.Time) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, text)
@@ -19,7 +23,7 @@ func Parse(text string, now time.Time) (time.Time, error) {
 	case err != nil:
 		return time.Time{}, fmt.Errorf("%q: want a time like 2026-11-22T10:00:00Z, or how long ago, like 2h", text)
 	case at.After(now):
-		return time.Time{}, fmt.Errorf("%q: is still to come", text)
+		return time.Time{}, fmt.Errorf("%q: %w", text, ErrToCome)
 	}
 	return at, nil
 }

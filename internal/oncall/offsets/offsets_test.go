@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/offsets"
 	"github.com/kelisim/kelisim/internal/testenv"
 )
@@ -190,8 +191,10 @@ func (p *place) join(t *testing.T) {
 func TestTargetsAreReadOrRefused(t *testing.T) {
 	for _, text := range []string{"", "begin", "2026-11-22", "12:00", "1.5"} {
 		_, err := offsets.ParseTarget(text, noon)
-		require.Error(t, err, text)
+		require.ErrorContains(t, err, "want start, end, cache", text)
 	}
-	_, err := offsets.Load(filepath.Join(t.TempDir(), "none"))
+	_, err := offsets.ParseTarget("2999-01-01T00:00:00Z", noon)
+	require.ErrorIs(t, err, moment.ErrToCome)
+	_, err = offsets.Load(filepath.Join(t.TempDir(), "none"))
 	require.Error(t, err)
 }

@@ -2,6 +2,7 @@ package offsets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -58,7 +59,10 @@ func ParseTarget(text string, now time.Time) (Target, error) {
 		return t, nil
 	}
 	at, err := moment.Parse(text, now)
-	if err != nil {
+	switch {
+	case errors.Is(err, moment.ErrToCome):
+		return t, err
+	case err != nil:
 		return t, fmt.Errorf("%q: want start, end, cache, an offset, +n, -n, a time, or how long ago, like 2h", text)
 	}
 	t.text = at.UTC().Format(time.RFC3339Nano)

@@ -62,11 +62,7 @@ func (o *original) again(topic string, partition int32, first events.Stamp, atte
 // Again returns the message that publishes a record of the log again in a topic,
 // with its first place in the order: as a redrive does. It outlives the record.
 func Again(r *stream.Record, topic string, met events.Stamp) stream.Message {
-	o := original{key: r.Key, value: r.Value, logAppend: r.LogAppend}
-	for key, value := range r.Headers.All() {
-		o.headers = append(o.headers, stream.Header{Key: string(key), Value: value})
-	}
-	o = o.clone()
+	o := logged(r)
 	return o.again(topic, stream.AnyPartition, firstOf(&o, met), attemptOf(&o)+1)
 }
 

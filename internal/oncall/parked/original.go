@@ -94,12 +94,8 @@ func (d *Desk) inLog(ctx context.Context, at events.Position) (*original, events
 			if r.Offset != at.Offset {
 				continue
 			}
-			o := original{key: r.Key, value: r.Value, logAppend: r.LogAppend}
-			for key, value := range r.Headers.All() {
-				o.headers = append(o.headers, stream.Header{Key: string(key), Value: value})
-			}
-			kept := o.clone()
-			found, appended = &kept, events.Millis(r.Time)
+			o := logged(r)
+			found, appended = &o, events.Millis(r.Time)
 		}
 		return nil
 	})
@@ -110,6 +106,15 @@ func (d *Desk) inLog(ctx context.Context, at events.Position) (*original, events
 		return nil, 0, gone
 	}
 	return found, appended, nil
+}
+
+// logged copies a record of the log of events.
+func logged(r *stream.Record) original {
+	o := original{key: r.Key, value: r.Value, logAppend: r.LogAppend}
+	for key, value := range r.Headers.All() {
+		o.headers = append(o.headers, stream.Header{Key: string(key), Value: value})
+	}
+	return o.clone()
 }
 
 // complete describes a case whose first copy lacks the bytes. What the log of events
