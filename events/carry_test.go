@@ -86,6 +86,10 @@ func TestCarriedStateAnswersAsOneLogWould(t *testing.T) {
 // would have denied. That is of the order, so every version covers everything here: a
 // grant that is redriven across the barrier may come too late to stand in the place of
 // an earlier one under another version. And whoever has an event parked is held.
+//
+// One log may deny more than it must: a restriction that comes late closes what it finds
+// open, as if it had been decided after that. Where the barrier kept a redriven grant
+// from opening, it finds nothing, and a later grant need not be later than that too.
 func TestCarriedStateNeverAllowsWhatOneLogDenies(t *testing.T) {
 	covered := map[PolicyVersion]PurposeSet{SeedPolicy: SeedRules().All()}
 	for i := range 4 { // as histories name them
@@ -97,20 +101,27 @@ func TestCarriedStateNeverAllowsWhatOneLogDenies(t *testing.T) {
 	oneLog.relaid = false
 	oneLog.hold(t, func(t failer, log []record) {
 		t.Helper()
-		want := r.Standing(foldLog(r, log, nil)).Allowed
+		opened := make(map[Ref]bool) // by one log
+		one := foldLog(r, log, func(_, _ State, e *record, out Outcome) {
+			opened[Ref{e.Source, e.ID}] = opened[Ref{e.Source, e.ID}] || e.Type == Granted && out.Verdict == Applied
+		})
 		for _, at := range cuts(log) {
 			var w witness
 			held := false
+			may := r.Standing(one).Allowed
 			end := layOut(log, at).carry(t, r, func(_ int, s State, e *record, out Outcome) {
 				w.see(e, out)
 				held = held || out.Verdict == Park && !out.Aside
+				if out.Verdict == Superseded && opened[Ref{e.Source, e.ID}] {
+					may |= e.Purposes
+				}
 				for c := range (r.Standing(s).Allowed & r.onConsent).Codes() {
 					granted, stopped := w.consent(c)
 					require.Greater(t, granted, stopped, "%s allowed after %v, cut at %d", r.byCode[c].Purpose, e, at)
 				}
 			})
 			if !held {
-				require.Zero(t, r.Standing(end).Allowed&^want, "cut at %d", at)
+				require.Zero(t, r.Standing(end).Allowed&^may, "cut at %d", at)
 			}
 		}
 	})

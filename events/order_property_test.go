@@ -1,6 +1,7 @@
 package events
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,10 +52,31 @@ func (w *witness) consent(c Code) (permitted, restricted Millis) {
 		})
 }
 
+// contract returns the same for the agreement. Behind an erasure it begins anew, and
+// later than whatever was suspended before.
 func (w *witness) contract() (permitted, restricted Millis) {
+	erased, _ := w.split()
 	return w.last(
 		func(f *record) bool { return f.Type == AgreementStarted },
-		func(f *record) bool { return f.Type == AgreementEnded || f.Type == SubjectErased })
+		func(f *record) bool {
+			return f.Type == AgreementEnded || f.Type == SubjectErased || f.Type == AgreementSuspended && erased.has(f)
+		})
+}
+
+// split parts what was folded at the last erasure.
+func (w *witness) split() (before, since witness) {
+	at := 0
+	for i := range w.folded {
+		if w.folded[i].Type == SubjectErased {
+			at = i
+		}
+	}
+	return witness{w.folded[:at]}, witness{w.folded[at:]}
+}
+
+// has says whether the event, or a copy of it, was folded.
+func (w *witness) has(e *record) bool {
+	return slices.ContainsFunc(w.folded, func(f record) bool { return f.Source == e.Source && f.ID == e.ID })
 }
 
 // law returns the same for what needs no consent: being known is enough, until
@@ -77,11 +99,13 @@ func (w *witness) block(of PurposeSet) (permitted, restricted Millis) {
 		func(f *record) bool { return f.Type == Blocked && same(f) })
 }
 
-// suspension returns the same for the one that lies over the agreement.
+// suspension returns the same for what lies over the agreement. An erasure forgets it,
+// so that a copy does not lay it anew.
 func (w *witness) suspension() (permitted, restricted Millis) {
-	return w.last(
+	erased, since := w.split()
+	return since.last(
 		func(f *record) bool { return f.Type == AgreementResumed },
-		func(f *record) bool { return f.Type == AgreementSuspended })
+		func(f *record) bool { return f.Type == AgreementSuspended && !erased.has(f) })
 }
 
 // P2, in its strongest form: whatever is allowed, at any moment, is allowed by a

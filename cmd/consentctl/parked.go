@@ -149,11 +149,11 @@ func (f *parkedFlags) choose(ctx context.Context, d *parked.Desk, positions []st
 		return nil, err
 	}
 	for i, at := range filter.Positions {
-		found, err := parked.Find(cases, at)
-		if err != nil { // retention may have taken it, and not what it holds
-			if found, err = d.Expired(ctx, at); err != nil {
-				return nil, err
-			}
+		found, err := d.Find(ctx, cases, at)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(cases, found) {
 			cases = append(cases, found)
 		}
 		filter.Positions[i] = found.First // it may have been named by a later one

@@ -58,11 +58,9 @@ func newParkedShow(p *program) *cobra.Command {
 			if err != nil {
 				return "", err
 			}
-			found, err := parked.Find(cases, first)
-			if err != nil { // retention may have taken it, and not what it holds
-				if found, err = d.Expired(ctx, first); err != nil {
-					return "", err
-				}
+			found, err := d.Find(ctx, cases, first)
+			if err != nil {
+				return "", err
 			}
 			if err := d.Holds(ctx, []*parked.Case{found}); err != nil {
 				return "", err

@@ -16,8 +16,8 @@ func newShow(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show SUBJECT", Short: "Say what every service knows of a person, and which events decided it", Args: cobra.ExactArgs(1),
 		Long: "Say what every service knows of a person: where it stands, what its guard answers for each purpose, which event decided\n" +
-			"that, and what holds the person. Exits with 3 when two services cannot both be right, or one has no cache; one that is only behind disagrees\n" +
-			"with nobody.",
+			"that, and what holds the person. Exits with 3 when two services cannot both be right, or one has no cache; one that is only\n" +
+			"behind disagrees with nobody.",
 	}
 	c.Flags().StringSliceVar(&services, "service", nil, "only these services")
 	return p.reading(c, func(ctx context.Context, s *session, args []string) (output.Result, error) {

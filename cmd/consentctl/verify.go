@@ -23,8 +23,8 @@ func newVerify(p *program) *cobra.Command {
 		Use: "verify", Short: "Compare what the services hold with what the log says", Args: cobra.NoArgs,
 		Long: "Compare what the services hold with what the log says, beside live traffic, and name every difference. It folds the log\n" +
 			"as the services do, a partition at a time, and keeps --states states in memory: a partition with more subjects is read\n" +
-			"once for each share of them. Exits with 3 when something differs, cannot be judged, or a service has no cache. What a service has not applied yet is counted and\n" +
-			"not judged: see lag.",
+			"once for each share of them. Exits with 3 when something differs, cannot be judged, or a service has no\n" +
+			"cache. What a service has not applied yet is counted and not judged: see lag.",
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&cfg.Services, "service", nil, "only these services")

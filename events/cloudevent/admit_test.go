@@ -23,8 +23,9 @@ func TestValuesNeverTravel(t *testing.T) {
 		`{"channel":"app","+77010000000":true}`:     outside + "data.?",
 		`{"channel":"+77010000000"}`:                outside + "data.channel",
 		`{"channel":"app","locale":{"name":"A B"}}`: outside + "data.locale",
-		`{}`:                     outside + "data.channel",
-		`{"phone":1,"name":"A"}`: outside + "data.channel, data.name, data.phone",
+		`{"channel":"\":\\"}`:                       outside + "data.channel",
+		`{}`:                                        outside + "data.channel",
+		`{"phone":1,"name":"A"}`:                    outside + "data.channel, data.name, data.phone",
 
 		`{"channel":"+77010000000","channel":"app"}`:         "encode io.kelisim.consent.withdrawn.v1: malformed event: duplicate-attribute of data",
 		`{"channel":"app","locale":"kk","loc\u0061le":"kk"}`: "encode io.kelisim.consent.withdrawn.v1: malformed event: duplicate-attribute of data",

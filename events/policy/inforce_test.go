@@ -112,7 +112,15 @@ func TestWhatOneVersionLetsPeopleStopNoOtherLetsAnybodyRefuse(t *testing.T) {
 	refusal := said(2, events.WithdrawalRefused, events.SetOf(4), "")
 	refusal.Request, refusal.ReviewBy = events.Ref{Source: "/app", ID: "1"}, 1
 	_, out := bookOf(t, one, two).RulesAt(two.EffectiveOn.Start()).Apply(s, refusal)
-	require.Equal(t, events.ReasonNotRefusable, out.Reason)
+	require.Equal(t, events.Outcome{Verdict: events.Park, Reason: events.ReasonNotRefusable, Aside: true}, out, "and holds nobody")
+
+	between := changed(t, "1", "2026-11-01", "", "partner-contracts", func(p *Purpose) { p.Withdrawable = events.Yes })
+	again := changed(t, "2", "2026-11-10", "", "partner-contracts", func(*Purpose) {})
+	refusal.Purposes = events.SetOf(2)
+	_, out = bookOf(t, between, again).RulesAt(again.EffectiveOn.Start()).Apply(s, refusal)
+	require.Equal(t, events.ReasonNotRefusable, out.Reason, "though the seed and the newest have it refusable")
+	_, out = bookOf(t, again).RulesAt(again.EffectiveOn.Start()).Apply(s, refusal)
+	require.NotEqual(t, events.Park, out.Verdict)
 }
 
 func TestTheMostCarefulVersionSaysHowFarClocksAreTrusted(t *testing.T) {

@@ -9,6 +9,13 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 )
 
+func TestReaderIsBoundAsConsumersAre(t *testing.T) {
+	conf := stream.ReaderConfig{Topic: "t"}
+	conf.Brokers, conf.MaxUnpackedBytes = []string{"127.0.0.1:9092"}, -1
+	_, err := stream.NewReader(conf)
+	require.ErrorContains(t, err, "MaxUnpackedBytes")
+}
+
 func TestConsumerConfigurationThatCannotWorkIsRefused(t *testing.T) {
 	for _, test := range []struct {
 		says   string

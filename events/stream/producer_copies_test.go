@@ -30,7 +30,7 @@ func TestLargeMessageGoesWhereItIsMeantTo(t *testing.T) {
 	b := testenv.Kafka(t)
 	small := b.Topic(t, testenv.TopicSpec{Name: "small"})
 	large := b.Topic(t, testenv.TopicSpec{Name: "large", Config: map[string]string{"max.message.bytes": "4194304"}})
-	p := producer(t, b, func(c *stream.ProducerConfig) { c.MessageBytes = 4_000_000 })
+	p := producer(t, b, func(c *stream.ProducerConfig) { c.MessageBytes, c.QueuedBytes = 4_000_000, 1 }) // there is room for one all the same
 	m := stream.Message{Topic: large, Partition: 0, Value: make([]byte, 3_900_000)}
 	_, err := p.PublishAll(within(t), []stream.Message{toPartition(large, 0), m, toPartition(large, 0)})
 	require.NoError(t, err)

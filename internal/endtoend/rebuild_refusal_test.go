@@ -34,7 +34,7 @@ func TestRebuildRemovesWhatAnInterruptedOneLeft(t *testing.T) {
 // A second copy would fill Redis, which then refuses what services write.
 func TestRebuildWithoutRoomIsRefused(t *testing.T) {
 	if !testenv.Real() {
-		t.Skip("the embedded Redis has no limit")
+		t.Skip("the embedded Redis (miniredis) keeps no account of its memory: INFO has none, and maxmemory cannot be set")
 	}
 	w := newWard(t, true)
 	used, err := w.client.Info(t.Context(), "memory").Result()

@@ -126,9 +126,28 @@ func (r *remnant) lose(services ...string) {
 
 func (r *remnant) config() rebuild.Config {
 	cfg := r.ward.config(false)
-	cfg.Patience = 5 * time.Second
+	cfg.Patience = 5 * time.Second // who does not come is not waited for
 	cfg.Witnesses = append(cfg.Witnesses, cache.NewInspector(r.client, r.targeting.Layout))
 	return cfg
+}
+
+func (r *remnant) staged(cfg rebuild.Config) *rebuild.Rebuild {
+	r.t.Helper()
+	staged, err := rebuild.Prepare(r.t.Context(), cfg)
+	require.NoError(r.t, err)
+	return staged
+}
+
+func (r *remnant) refuses(staged *rebuild.Rebuild) {
+	r.t.Helper()
+	require.Equal(r.t, exit.Refused, exit.Code(staged.Swap(r.t.Context())))
+	require.NoError(r.t, staged.Close(r.t.Context()))
+}
+
+func (r *remnant) swaps(staged *rebuild.Rebuild) {
+	r.t.Helper()
+	require.NoError(r.t, staged.Swap(r.t.Context()))
+	require.NoError(r.t, staged.Close(r.t.Context()))
 }
 
 // denies says that nobody is allowed anything, whatever time passes.
@@ -154,19 +173,7 @@ func (r *remnant) refreshed() string {
 // whole says that marketing holds what the whole log gave, and answers by it.
 func (r *remnant) whole() {
 	r.t.Helper()
-	got := make(map[events.Subject]events.State)
-	live := cache.NewInspector(r.client, r.marketing.Layout)
-	for p := range int32(rebuildPartitions) {
-		require.NoError(r.t, live.Buckets(r.t.Context(), p, 0, r.marketing.Layout.Buckets, func(_ int32, all map[string]string) error {
-			for field, state := range all {
-				s, err := cache.SubjectOf(field)
-				require.NoError(r.t, err)
-				got[s], err = events.ParseState([]byte(state))
-				require.NoError(r.t, err)
-			}
-			return nil
-		}))
-	}
+	got, _ := r.stored()
 	requireSame(r.t, r.want.states, got, "after the swap")
 	after := answers(r.t, r.ask, r.want)
 	require.Positive(r.t, after.allowed())
@@ -180,16 +187,14 @@ func TestFlushedCacheOfALogThatLostItsBeginningDeniesUntilItIsRebuiltFromSnapsho
 	r.lose("marketing")
 	r.denies()
 
-	staged, err := rebuild.Prepare(t.Context(), r.config())
-	require.NoError(t, err)
+	staged := r.staged(r.config())
 	for _, p := range staged.Plan().Partitions {
 		require.Equal(t, rebuild.FromSnapshots, p.Source, p.Why)
 		require.Empty(t, p.Unverified)
 		require.Contains(t, p.Verified, "targeting")
 		require.NotContains(t, p.Verified, "marketing", "what is left of the log bears nothing out")
 	}
-	require.NoError(t, staged.Swap(t.Context()))
-	require.NoError(t, staged.Close(t.Context()))
+	r.swaps(staged)
 	r.whole()
 }
 
@@ -199,21 +204,16 @@ func TestSnapshotsWithoutAWitnessAreSwappedOnlyOnOrder(t *testing.T) {
 	r := newRemnant(t, true)
 	r.lose("targeting", "snapshots", "marketing")
 	cfg := r.config()
-	cfg.Patience = 5 * time.Second // nobody will come
-	staged, err := rebuild.Prepare(t.Context(), cfg)
-	require.NoError(t, err)
+	staged := r.staged(cfg)
 	for _, p := range staged.Plan().Partitions {
 		require.Equal(t, rebuild.FromSnapshots, p.Source, "whoever wrote them writes no more: %s", p.Why)
 		require.Equal(t, "no other cache stood at the same position", p.Unverified)
 	}
-	require.Equal(t, exit.Refused, exit.Code(staged.Swap(t.Context())))
-	require.NoError(t, staged.Close(t.Context()))
+	r.refuses(staged)
 
 	cfg.Unverified = true
-	staged, err = rebuild.Prepare(t.Context(), cfg)
-	require.NoError(t, err)
-	require.NoError(t, staged.Swap(t.Context()))
-	require.NoError(t, staged.Close(t.Context()))
+	staged = r.staged(cfg)
+	r.swaps(staged)
 	r.whole()
 }
 
@@ -229,8 +229,7 @@ func TestRebuildFromALogThatLostItsBeginningNeedsAnOrderOfItsOwn(t *testing.T) {
 	}
 	cfg := r.config()
 	cfg.Remains = true
-	staged, err := rebuild.Prepare(t.Context(), cfg)
-	require.NoError(t, err)
+	staged := r.staged(cfg)
 	require.Positive(t, staged.Plan().Changes(), "what stood before is gone, and it says so")
 	contradicted := 0
 	for _, p := range staged.Plan().Partitions {
@@ -240,26 +239,28 @@ func TestRebuildFromALogThatLostItsBeginningNeedsAnOrderOfItsOwn(t *testing.T) {
 		}
 	}
 	require.Positive(t, contradicted)
-	require.Equal(t, exit.Refused, exit.Code(staged.Swap(t.Context())))
-	require.NoError(t, staged.Close(t.Context()))
+	r.refuses(staged)
 	r.whole()
+}
+
+// spoil gives every partition of a service a digest of nothing that it folded.
+func (r *remnant) spoil(service *testservice.Service) {
+	for p := range int32(rebuildPartitions) {
+		require.NoError(r.t, r.client.HSet(r.t.Context(), service.Layout.Prefix(p)+"pos", "digest", "12345").Err())
+	}
 }
 
 // The live cache agrees with what was built, and another service does not.
 func TestWhatOneCacheContradictsIsNotSwapped(t *testing.T) {
 	testenv.Parallel(t)
 	r := newRemnant(t, true)
-	for p := range int32(rebuildPartitions) {
-		require.NoError(t, r.client.HSet(t.Context(), r.targeting.Layout.Prefix(p)+"pos", "digest", "12345").Err())
-	}
-	staged, err := rebuild.Prepare(t.Context(), r.config())
-	require.NoError(t, err)
+	r.spoil(r.targeting)
+	staged := r.staged(r.config())
 	for _, p := range staged.Plan().Partitions {
 		require.Contains(t, p.Unverified, "that of targeting is 000000003039")
 		require.Empty(t, p.Verified)
 	}
-	require.Equal(t, exit.Refused, exit.Code(staged.Swap(t.Context())))
-	require.NoError(t, staged.Close(t.Context()))
+	r.refuses(staged)
 	r.whole()
 }
 
@@ -267,16 +268,12 @@ func TestWhatOneCacheContradictsIsNotSwapped(t *testing.T) {
 func TestLiveCacheDoesNotVetoItsOwnRebuild(t *testing.T) {
 	testenv.Parallel(t)
 	r := newRemnant(t, true)
-	for p := range int32(rebuildPartitions) {
-		require.NoError(t, r.client.HSet(t.Context(), r.marketing.Layout.Prefix(p)+"pos", "digest", "12345").Err())
-	}
-	staged, err := rebuild.Prepare(t.Context(), r.config())
-	require.NoError(t, err)
+	r.spoil(r.marketing)
+	staged := r.staged(r.config())
 	for _, p := range staged.Plan().Partitions {
 		require.Empty(t, p.Unverified)
 		require.Contains(t, p.Verified, "targeting")
 	}
-	require.NoError(t, staged.Swap(t.Context()))
-	require.NoError(t, staged.Close(t.Context()))
+	r.swaps(staged)
 	r.whole()
 }

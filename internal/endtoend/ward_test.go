@@ -129,13 +129,10 @@ func foldUpTo(t testing.TB, kafka, topic string, s events.Subject, last int64, p
 	return out.states[s]
 }
 
-// healthy waits until the live cache holds exactly what the log gives.
-func (w *ward) healthy(when string) {
+// stored is what the live cache holds, and what that sums up to in each partition.
+func (w *ward) stored() (got map[events.Subject]events.State, digests [rebuildPartitions]cache.Digest) {
 	w.t.Helper()
-	w.marketing.Wait(w.t, int64(w.published))
-	want := foldLog(w.t, w.broker.Addr(), w.topics.Events, rebuildPartitions)
-	got := make(map[events.Subject]events.State)
-	var digests [rebuildPartitions]cache.Digest
+	got = make(map[events.Subject]events.State)
 	live := cache.NewInspector(w.client, w.marketing.Layout)
 	for p := range int32(rebuildPartitions) {
 		require.NoError(w.t, live.Buckets(w.t.Context(), p, 0, w.marketing.Layout.Buckets, func(_ int32, all map[string]string) error {
@@ -148,9 +145,20 @@ func (w *ward) healthy(when string) {
 			}
 			return nil
 		}))
-		spots, err := live.Spots(w.t.Context(), p)
+	}
+	return got, digests
+}
+
+// healthy waits until the live cache holds exactly what the log gives.
+func (w *ward) healthy(when string) {
+	w.t.Helper()
+	w.marketing.Wait(w.t, int64(w.published))
+	want := foldLog(w.t, w.broker.Addr(), w.topics.Events, rebuildPartitions)
+	got, digests := w.stored()
+	for p, digest := range digests {
+		spots, err := cache.NewInspector(w.client, w.marketing.Layout).Spots(w.t.Context(), int32(p))
 		require.NoError(w.t, err)
-		require.Equal(w.t, digests[p], spots[0].Digest, "%s: partition %d", when, p)
+		require.Equal(w.t, digest, spots[0].Digest, "%s: partition %d", when, p)
 	}
 	requireSame(w.t, want.states, got, when)
 	for s := range want.parked {

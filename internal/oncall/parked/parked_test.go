@@ -355,7 +355,7 @@ func TestFilterChooses(t *testing.T) {
 	}
 	list := &parked.List{Cases: cases, Now: now}
 	require.Contains(t, text(list), "2 open, 0 redriven, 0 dismissed\n  open, from-the-future: 1\n  open, frozen-by-block: 1\n")
-	_, err := parked.Find(cases, events.Position{Generation: 9})
+	_, err := s.desk.Find(t.Context(), cases, events.Position{Generation: 9})
 	require.Error(t, err)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -111,14 +110,27 @@ func of(found map[events.Position]*Case, first events.Position) *Case {
 	return c
 }
 
-// Find returns the case of a position.
-func Find(cases []*Case, first events.Position) (*Case, error) {
+// Find returns the case of a position: one of the cases, or one that retention took
+// from them, and not what it holds. See [Desk.Expired].
+func (d *Desk) Find(ctx context.Context, cases []*Case, at events.Position) (*Case, error) {
+	if c := find(cases, at); c != nil {
+		return c, nil
+	}
+	c, err := d.Expired(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return cmp.Or(find(cases, c.First), c), nil
+}
+
+// find returns the case that first stood at a position, or was met there; or nil.
+func find(cases []*Case, at events.Position) *Case {
 	for _, c := range cases {
-		if c.First == first || slices.ContainsFunc(c.Copies, func(p Copy) bool { return p.position == first }) {
-			return c, nil
+		if slices.Contains(c.positions(), at) {
+			return c
 		}
 	}
-	return nil, fmt.Errorf("nothing that stood at %v is parked", first)
+	return nil
 }
 
 func cloneSubject(s events.Subject) events.Subject {

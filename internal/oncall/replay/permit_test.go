@@ -90,6 +90,10 @@ func TestSideEffectsAreOffUnlessAsked(t *testing.T) {
 		require.NoError(t, err)
 		if !act {
 			require.Empty(t, waiting)
+			s.start("marketing")
+			s.decide(s.people[1], events.Withdrawn, "promotion") // something that is acted on behind it
+			s.settle()
+			require.Equal(t, before, s.action.of(who))
 			continue
 		}
 		require.Equal(t, []string{who.Reveal()}, waiting)
