@@ -137,7 +137,7 @@ func TestNoPoisonStopsAnybodyElse(t *testing.T) {
 			cases, strange, err := desk.Cases(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, strange)
-			found, err := parked.Find(cases, at)
+			found, err := desk.Find(t.Context(), cases, at)
 			require.NoError(t, err)
 			plan, err := desk.PlanDismissal(t.Context(), []*parked.Case{found}, "a test")
 			require.NoError(t, err)
