@@ -49,6 +49,8 @@ var (
 	swapLua string
 	//go:embed lua/adopt.lua
 	adoptLua string
+	//go:embed lua/fence.lua
+	fenceLua string
 	//go:embed lua/retire.lua
 	retireLua string
 )
@@ -61,7 +63,7 @@ type scripts struct {
 	owe, policy                                                    *redis.Script // of changes of the policy
 	look, mend, redigest                                           *redis.Script // of a Mender
 	differ, swap                                                   *redis.Script // of a Staging
-	adopt, retire                                                  *redis.Script // of a Successor
+	adopt, fence, retire                                           *redis.Script // of a Successor
 }
 
 func newScripts() scripts {
@@ -86,6 +88,7 @@ func newScripts() scripts {
 		swap:   redis.NewScript(holdsLua + swapLua),
 
 		adopt:  redis.NewScript(adoptLua),
+		fence:  redis.NewScript(fenceLua),
 		retire: redis.NewScript(retireLua),
 	}
 }
@@ -94,7 +97,7 @@ func newScripts() scripts {
 func (s *scripts) all() []*redis.Script {
 	return []*redis.Script{
 		s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.owe, s.policy,
-		s.look, s.mend, s.redigest, s.differ, s.swap, s.adopt, s.retire,
+		s.look, s.mend, s.redigest, s.differ, s.swap, s.adopt, s.fence, s.retire,
 	}
 }
 

@@ -64,9 +64,17 @@ func (s *Successor) Adopted(ctx context.Context) (bool, error) {
 	return recorded == s.layout, nil
 }
 
+// Fence takes every partition of the live generation from its owner, who is refused
+// from then on, as is whoever claims one ([ErrLayout]): nothing in it changes any more.
+// Guards are answered by it until its freshness runs out, so the next layout should be
+// adopted at once. To do so again changes nothing.
+func (s *Successor) Fence(ctx context.Context) error {
+	return s.eachLive(ctx, "fence", s.scripts.fence)
+}
+
 // Adopt records the next layout in the place of the live one. To do so again
 // changes nothing. From then on no consumer of the generation before claims a
-// partition; those that own one go on until [Successor.Retire].
+// partition; those that own one go on until [Successor.Fence] or [Successor.Retire].
 func (s *Successor) Adopt(ctx context.Context) error {
 	args := append(newArgs(14), layoutKey(s.live.Service), s.live.Topic,
 		strconv.FormatUint(uint64(s.live.Generation), 10), strconv.Itoa(int(s.live.Partitions)))
@@ -88,11 +96,16 @@ func (s *Successor) Retire(ctx context.Context) error {
 	case !adopted:
 		return fmt.Errorf("retire generation %d of %s: %w: it is the recorded one", s.live.Generation, s.live.Service, ErrLayout)
 	}
+	return s.eachLive(ctx, "retire", s.scripts.retire)
+}
+
+// eachLive runs a script on every partition of the live generation.
+func (s *Successor) eachLive(ctx context.Context, what string, script *redis.Script) error {
 	by := strconv.FormatUint(uint64(s.layout.Generation), 10)
 	for p := range s.live.Partitions {
 		args := append(newArgs(2), s.live.Prefix(p)+positionName, by)
-		if _, err := s.run(ctx, call(ctx, s.scripts.retire, 1, args)); err != nil {
-			return fmt.Errorf("retire partition %d of generation %d of %s: %w", p, s.live.Generation, s.live.Service, err)
+		if _, err := s.run(ctx, call(ctx, script, 1, args)); err != nil {
+			return fmt.Errorf("%s partition %d of generation %d of %s: %w", what, p, s.live.Generation, s.live.Service, err)
 		}
 	}
 	return nil
@@ -101,15 +114,15 @@ func (s *Successor) Retire(ctx context.Context) error {
 // Retired says whether the whole live generation is retired.
 func (s *Successor) Retired(ctx context.Context) (bool, error) {
 	pipe := s.client.Pipeline()
-	cmds := make([]*redis.BoolCmd, s.live.Partitions)
+	cmds := make([]*redis.SliceCmd, s.live.Partitions)
 	for p := range s.live.Partitions {
-		cmds[p] = pipe.HExists(ctx, s.live.Prefix(p)+positionName, "gone")
+		cmds[p] = pipe.HMGet(ctx, s.live.Prefix(p)+positionName, "gone", "next")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("generation %d of %s: %w", s.live.Generation, s.live.Service, classify(err))
 	}
 	for _, cmd := range cmds {
-		if !cmd.Val() {
+		if at := cmd.Val(); at[0] == nil || at[1] != nil { // one that is fenced still has its position
 			return false, nil
 		}
 	}

@@ -46,6 +46,29 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Retire(t.Context()), cache.ErrLayout, "what is recorded is not retired")
 
+	proofs := []cache.Proof{{Partition: partition, Epoch: old.mark.Epoch, Next: old.mark.Next, Proved: time.Now()}}
+	batch := cache.Batch{Partition: partition, Epoch: old.mark.Epoch, From: old.mark.Next, To: old.mark.Next + 1}
+	refused := func(why string) {
+		t.Helper()
+		require.ErrorIs(t, store.Refresh(t.Context(), proofs)[0].Err, cache.ErrLayout, why)
+		require.ErrorIs(t, store.Write(t.Context(), []cache.Batch{batch})[0].Err, cache.ErrLayout, why)
+		_, err := store.Begin(t.Context(), partition, old.mark.Epoch, 0)
+		require.ErrorIs(t, err, cache.ErrLayout, why)
+		_, err = store.Claim(t.Context(), partition)
+		require.ErrorIs(t, err, cache.ErrLayout, why)
+	}
+	for range 2 { // to do it again changes nothing
+		require.NoError(t, s.Fence(t.Context()))
+		refused("its owner is fenced, and nobody takes its place")
+	}
+	still, err := reader.Lookup(t.Context(), subject)
+	require.NoError(t, err)
+	require.Equal(t, before.State, still.State)
+	require.Equal(t, before.Fresh, still.Fresh, "guards are answered as before")
+	retired, err := s.Retired(t.Context())
+	require.NoError(t, err)
+	require.False(t, retired)
+
 	for range 2 { // to do it again changes nothing
 		require.NoError(t, s.Adopt(t.Context()))
 		adopted, err := s.Adopted(t.Context())
@@ -70,12 +93,7 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, seen.Known)
 	require.Zero(t, seen.Fresh)
-	proofs := []cache.Proof{{Partition: partition, Epoch: old.mark.Epoch, Next: old.mark.Next, Proved: time.Now()}}
-	require.ErrorIs(t, store.Refresh(t.Context(), proofs)[0].Err, cache.ErrLayout, "its owner proves nothing any more")
-	batch := cache.Batch{Partition: partition, Epoch: old.mark.Epoch, From: old.mark.Next, To: old.mark.Next + 1}
-	require.ErrorIs(t, store.Write(t.Context(), []cache.Batch{batch})[0].Err, cache.ErrLayout)
-	_, err = store.Begin(t.Context(), partition, old.mark.Epoch, 0)
-	require.ErrorIs(t, err, cache.ErrLayout)
+	refused("it proves nothing any more")
 
 	changed, err := reader.Relearn(t.Context())
 	require.NoError(t, err)

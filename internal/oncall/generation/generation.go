@@ -3,7 +3,8 @@
 //
 //	topics → opening barriers → barriers behind the old log → every service folds to them
 //	→ states are carried into the new log → its caches are built beside the live ones
-//	→ the recorded layouts change → the old ones are retired → what teams keep is moved
+//	→ services are fenced, the recorded layouts change → the old ones are retired
+//	→ what teams keep is moved
 //	→ the new log is open
 //	→ what came behind a barrier is published again → the services take over
 //
@@ -126,7 +127,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	defer l.close()
 	for _, step := range []func(context.Context) (string, error){
-		l.createTopics, l.openPartitions, l.endPartitions, l.awaitServices, l.carry, l.build, l.carryHolds,
+		l.createTopics, l.openPartitions, l.endPartitions, l.awaitServices, l.carry, l.build,
 		l.adopt, l.retire, l.carryKept, l.letIn, l.publishStrays, l.handOver,
 	} {
 		done, err := step(ctx)

@@ -37,14 +37,14 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 				switch {
 				case strings.HasPrefix(step, "ended"):
 					w.publish(w.old, w.decide(events.Withdrawn, stray)) // of a producer that nobody stopped
-				case strings.HasPrefix(step, "generation 2 is recorded"):
-					w.publish(w.old, w.decide(events.Withdrawn, between)) // when the holds are carried already
+				case strings.HasPrefix(step, "built"):
+					w.publish(w.old, w.decide(events.Withdrawn, between)) // when the states are carried already
 					w.keptAside(between, services...)
 				case strings.HasPrefix(step, "generation 1 is retired"):
-					w.requireHeld(stray, services...)                  // by the new caches, until the new log has it
+					w.requireHeld(stray, services...) // by the new caches, until the new log has it
+					w.requireHeld(between, services...)
 					w.publish(w.old, w.decide(events.Withdrawn, late)) // when nobody reads there any more
 				case strings.Contains(step, "is open"):
-					w.requireHeld(between, services...)
 					for _, s := range services {
 						w.leave(s)
 						w.start(s, w.new)

@@ -13,12 +13,20 @@ import (
 )
 
 // adopt makes the next layout of every service the recorded one, each at one moment.
-// Guards that ask for the layout read the new cache from here on.
+// Guards that ask for the layout read the new cache from here on. Until it is fenced the
+// service goes on to hold whoever is restricted behind a barrier, so what it holds is laid
+// in the new cache between the two: who was denied is not allowed for a moment.
 func (l *layout) adopt(ctx context.Context) (string, error) {
 	var names []string
 	for _, s := range l.waiting() {
 		if err := s.builder.fault(); err != nil {
 			return "", fmt.Errorf("%s: %w", s.name(), err)
+		}
+		if err := s.Fence(ctx); err != nil {
+			return "", err
+		}
+		if err := s.layHolds(ctx); err != nil {
+			return "", err
 		}
 		if err := s.Adopt(ctx); err != nil {
 			return "", err
@@ -99,10 +107,6 @@ func (l *layout) letIn(ctx context.Context) (string, error) {
 	}
 	if len(barriers) == 0 {
 		return "", nil
-	}
-	// What came behind the old barriers until the old caches were retired holds there alone.
-	if _, err := l.layHolds(ctx, l.services); err != nil {
-		return "", err
 	}
 	acks, err := l.write(ctx, l.New.Topic, barriers)
 	if err != nil {
