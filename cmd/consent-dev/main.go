@@ -38,6 +38,7 @@ func main() {
 // run is main without the process. It returns when ctx ends, or with --once when
 // the story is told, and everything has stopped.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	daemon.TuneCollector()
 	var o options
 	c := &cobra.Command{
 		Use:           "consent-dev",

@@ -20,6 +20,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 )
 
@@ -27,6 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one kills
 	logging.Disable()            // go-redis': what it would say comes back as errors
+	daemon.TuneCollector()
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
@@ -49,7 +51,16 @@ func startOwnKafka(dir string, cfg KafkaConfig, cert *certificate) (kafkaServer,
 	return startEmbeddedKafka(own)
 }
 
+// collectSeldom has garbage collected when there is four times what lives, unless GOGC says another number: the embedded
+// Redis builds an interpreter for every script, and with Go's own 100 a third of the tests' processor time went that way.
+var collectSeldom = sync.OnceFunc(func() {
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(400)
+	}
+})
+
 func startEmbeddedKafka(cfg embedded.KafkaConfig) (*embeddedKafka, error) {
+	collectSeldom()
 	kafka, err := embedded.StartKafka(cfg)
 	if err != nil {
 		return nil, err
@@ -143,6 +154,7 @@ type embeddedRedis struct {
 }
 
 func startRedis(testing.TB) (redisServer, error) {
+	collectSeldom()
 	r := &embeddedRedis{}
 	return r, r.Start(context.Background())
 }

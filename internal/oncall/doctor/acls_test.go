@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/daemon"
@@ -31,6 +33,7 @@ func rightRules() []stream.ACL {
 }
 
 func TestWhoMayDoTooMuchIsNamed(t *testing.T) {
+	testenv.Parallel(t)
 	layout, err := deploy.Topics()
 	require.NoError(t, err)
 	k, err := cluster.New(cluster.Config{Topics: daemon.Defaults().Topics})

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers/targeting"
@@ -15,6 +17,7 @@ import (
 )
 
 func TestServicesThatKeepDifferentStatesAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.serve()
 	client := c.redis.Client(t)
@@ -50,6 +53,7 @@ func TestServicesThatKeepDifferentStatesAreFound(t *testing.T) {
 }
 
 func TestLogThatLostItsBeginningAndWhatAKilledRebuildLeftAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.serve()
 	c.grant("a", asItIs)
@@ -67,6 +71,7 @@ func TestLogThatLostItsBeginningAndWhatAKilledRebuildLeftAreFound(t *testing.T) 
 }
 
 func TestRedisThatServesAnybodyIsSeenAsOpen(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	nodes, err := cache.Inspect(t.Context(), c.redis.Client(t))
 	require.NoError(t, err)

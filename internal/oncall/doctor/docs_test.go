@@ -6,9 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestDocumentationNamesEveryCheck(t *testing.T) {
+	testenv.Parallel(t)
 	text, err := os.ReadFile("../../../docs/doctor.md")
 	require.NoError(t, err)
 	seen := make(map[string]bool)

@@ -156,6 +156,7 @@ var excused = map[string]bool{"acls": true, "redis-persistence": true}
 var mute = map[string]bool{"redis-version": true, "redis-memory": true, "redis-compact": true}
 
 func TestHealthyPipelineHasNothing(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.serve()
 	c.grant("person-1", asItIs)
@@ -174,6 +175,7 @@ func TestHealthyPipelineHasNothing(t *testing.T) {
 }
 
 func TestTopicsThatChangedOrAreMissingAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	require.Empty(t, c.examine("topics", "stray-topics", "replicas"))
 	set := map[string]string{"unclean.leader.election.enable": "true"}
@@ -196,6 +198,7 @@ func TestTopicsThatChangedOrAreMissingAreFound(t *testing.T) {
 }
 
 func TestProducersThatHarmAreNamed(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	for i := range 40 {
 		c.grant("person-"+string(rune('a'+i%26))+string(rune('a'+i/26)), asItIs)
@@ -238,6 +241,7 @@ func TestProducersThatHarmAreNamed(t *testing.T) {
 }
 
 func TestRecordsWithoutTheBrokersTimeAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	set := map[string]string{"message.timestamp.type": "CreateTime"}
 	require.NoError(t, c.admin.SetTopicSettings(t.Context(), deploy.EventsTopic, set, false))
@@ -246,6 +250,7 @@ func TestRecordsWithoutTheBrokersTimeAreFound(t *testing.T) {
 }
 
 func TestServicesThatDoNotFollowTheLogAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	require.Contains(t, c.requireOne("applying").Found, "no cache")
 	require.Contains(t, c.requireOne("groups").Found, "not there")
@@ -300,6 +305,7 @@ func TestServicesThatDoNotFollowTheLogAreFound(t *testing.T) {
 }
 
 func TestPolicyThatIsNotInForceIsFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinicOf(t, true)
 	f := c.requireOne("policies")
 	require.Equal(t, doctor.Critical, f.Severity)
@@ -316,6 +322,7 @@ func TestPolicyThatIsNotInForceIsFound(t *testing.T) {
 
 // What is no version stops no look at anything else, and is a finding of its own.
 func TestRecordsThatAreNoVersionsAreFoundAndStopNothing(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.grant("person-1", asItIs)
 	needPolicies := []string{"append-time", "placement", "schemas", "producer-clocks", "policies", "parked"}
@@ -340,6 +347,7 @@ func TestRecordsThatAreNoVersionsAreFoundAndStopNothing(t *testing.T) {
 }
 
 func TestParkedEventsAreCountedByReason(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.serve()
 	c.grant("person-1", func(e *events.Event, m *stream.Message) {
@@ -355,6 +363,7 @@ func TestParkedEventsAreCountedByReason(t *testing.T) {
 }
 
 func TestWhatCannotBeLookedAtIsNotWell(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	c.redis.Stop(t)
 	for _, check := range []string{"applying", "receipts", "outbox", "layout", "redis-eviction", "redis-clocks"} {
@@ -366,6 +375,7 @@ func TestWhatCannotBeLookedAtIsNotWell(t *testing.T) {
 }
 
 func TestClearTextBeyondTheHostIsFound(t *testing.T) {
+	testenv.Parallel(t)
 	c := newClinic(t)
 	env := c.env()
 	env.Links = []doctor.Link{{Name: "redis", Addrs: []string{"192.0.2.7:6379", "redis.internal:6379", "127.0.0.1:1", "[::1]:1", "localhost:1"}}}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // listen serves TLS handshakes with a certificate that ends at a time.
@@ -47,6 +49,7 @@ func listen(t *testing.T, least uint16, ends time.Time) (addr string, roots *x50
 }
 
 func TestServersThatSpeakOldTLSOrWhoseCertificateEndsAreFound(t *testing.T) {
+	testenv.Parallel(t)
 	for _, c := range []struct {
 		least uint16
 		ends  time.Duration

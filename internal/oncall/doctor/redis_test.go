@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
@@ -25,6 +27,7 @@ func node(change func(settings, info map[string]string)) cache.Node {
 }
 
 func TestRedisIsHeldToItsSettings(t *testing.T) {
+	testenv.Parallel(t)
 	looks := []func(cache.Node) []Finding{redisVersion, redisEviction, redisMemory, redisCompact, redisPersistence}
 	examine := func(change func(settings, info map[string]string)) (out []Finding) {
 		for _, look := range looks {
@@ -68,6 +71,7 @@ func TestRedisIsHeldToItsSettings(t *testing.T) {
 }
 
 func TestRedisThatServesAnybodyOnTheNetworkIsFound(t *testing.T) {
+	testenv.Parallel(t)
 	for addr, want := range map[string]int{"10.0.0.5:6379": 1, "redis.internal:6379": 1, "127.0.0.1:6379": 0, "localhost:6379": 0, "[::1]:6379": 0} {
 		n := node(func(_, _ map[string]string) {})
 		n.Addr = addr

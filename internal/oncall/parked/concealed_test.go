@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
@@ -37,6 +39,7 @@ func (s *scene) held(who events.Subject) (services int) {
 
 // Whoever is named under the key of something else is held, is found, and is released.
 func TestConcealedPersonIsHeldUntilTheEventIsDismissed(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(2, "person")
 	at, key := s.concealed(who)
@@ -62,6 +65,7 @@ func TestConcealedPersonIsHeldUntilTheEventIsDismissed(t *testing.T) {
 
 // A redrive under the right key ends what the wrong one and earlier attempts left.
 func TestMendedRedriveReleasesEverybodyOfTheCase(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "person")
 	at, key := s.concealed(who)
@@ -87,6 +91,7 @@ func TestMendedRedriveReleasesEverybodyOfTheCase(t *testing.T) {
 
 // A hold outlives the copies of its event, and so does its end.
 func TestHoldIsDismissedAfterRetentionTookTheCopies(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "person")
 	s.tell(who, events.Granted, "promotion")
@@ -120,6 +125,7 @@ func TestHoldIsDismissedAfterRetentionTookTheCopies(t *testing.T) {
 
 // And whoever has mended the cause redrives it from the log of events.
 func TestEventIsRedrivenAfterRetentionTookTheCopies(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who, at := s.frozen()
 	s.tell(who, events.Unblocked)
@@ -141,6 +147,7 @@ func TestEventIsRedrivenAfterRetentionTookTheCopies(t *testing.T) {
 
 // What was too large to be copied is shown, and redriven, from the log of events.
 func TestCopyWithoutItsBytesIsShownFromTheLogOfEvents(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, "2000")
 	who := s.person(2, "person")
 	s.tell(who, events.Blocked)

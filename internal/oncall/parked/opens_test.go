@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
 )
@@ -13,6 +15,7 @@ import (
 // A withdrawal that nobody can read holds somebody who had consented. To dismiss it is
 // to allow what was meant to stop.
 func TestADismissalThatAllowsSomethingNeedsTwoPeople(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	rubbish := func(who events.Subject) {
 		m := s.message(who, events.Withdrawn, time.Now(), "promotion")

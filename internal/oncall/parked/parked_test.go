@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -30,6 +32,7 @@ func (s *scene) frozen() (who events.Subject, at events.Position) {
 }
 
 func TestParkedEventIsRedrivenOnceForAllServices(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who, at := s.frozen()
 	c := s.only()
@@ -75,6 +78,7 @@ func TestParkedEventIsRedrivenOnceForAllServices(t *testing.T) {
 }
 
 func TestRedriveThatDiedBeforeItSaidSoIsFoundInTheLog(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who, _ := s.frozen()
 	s.tell(who, events.Unblocked)
@@ -98,6 +102,7 @@ func TestRedriveThatDiedBeforeItSaidSoIsFoundInTheLog(t *testing.T) {
 }
 
 func TestEventThatIsParkedAgainIsOpenAgainAndCounted(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "future")
 	at := s.publish(s.message(who, events.Granted, time.Now().Add(time.Hour), "promotion"))
@@ -126,6 +131,7 @@ func TestEventThatIsParkedAgainIsOpenAgainAndCounted(t *testing.T) {
 }
 
 func TestEventIsRedrivenWithCorrectedBytesAndKeepsWhatItIs(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "corrected")
 	s.tell(who, events.Granted, "promotion")
@@ -157,6 +163,7 @@ func TestEventIsRedrivenWithCorrectedBytesAndKeepsWhatItIs(t *testing.T) {
 }
 
 func TestCorrectionOfAnotherEventIsRefused(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "corrected")
 	right := s.message(who, events.Granted, time.Now(), "promotion")
@@ -202,6 +209,7 @@ func TestCorrectionOfAnotherEventIsRefused(t *testing.T) {
 }
 
 func TestMisplacedEventIsRedrivenToWhereItBelongs(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(2, "astray")
 	m := s.message(who, events.Withdrawn, time.Now(), "promotion")
@@ -218,6 +226,7 @@ func TestMisplacedEventIsRedrivenToWhereItBelongs(t *testing.T) {
 }
 
 func TestStructuredEventKeepsItsBytesAndItsFirstPlace(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(0, "structured")
 	s.tell(who, events.Blocked)
@@ -243,6 +252,7 @@ func TestStructuredEventKeepsItsBytesAndItsFirstPlace(t *testing.T) {
 }
 
 func TestDismissalReleasesEveryServiceForGood(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who := s.person(1, "dismissed")
 	s.tell(who, events.Granted, "promotion")
@@ -278,6 +288,7 @@ func TestDismissalReleasesEveryServiceForGood(t *testing.T) {
 }
 
 func TestInterruptedDismissalGoesOn(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	s.frozen()
 	plan, err := s.desk.PlanDismissal(t.Context(), s.cases(), "closed by mistake")
@@ -296,6 +307,7 @@ func TestInterruptedDismissalGoesOn(t *testing.T) {
 }
 
 func TestEventOfNobodyIsListedShownAndDismissed(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	const phone = "+77011234567"
 	who := s.person(0, "somebody")
@@ -329,6 +341,7 @@ func TestEventOfNobodyIsListedShownAndDismissed(t *testing.T) {
 }
 
 func TestFilterChooses(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t)
 	who, frozen := s.frozen()
 	s.publish(s.message(s.person(1, "future"), events.Granted, time.Now().Add(time.Hour), "promotion"))

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
@@ -44,6 +46,7 @@ func (s *scene) heldBy(service string, who events.Subject) []events.Position {
 // A partition's keys can be lost alone, and its owner does not read the others
 // again: who withdrew in a wrong partition would be allowed.
 func TestLostHoldsOfMisplacedEventsAreLaidAgain(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 20, 100)
 	known, redriven := s.people[0], s.people[1]
 	stranger, err := events.ParseSubject("stranger") // whose own partition never heard of them
@@ -83,6 +86,7 @@ func TestLostHoldsOfMisplacedEventsAreLaidAgain(t *testing.T) {
 
 // The misplaced event may be gone from the log; the snapshots know whom it holds.
 func TestHoldsOfMisplacedEventsThatTheLogLostAreLaidAgain(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 20, 400)
 	who := s.people[0]
 	at := s.astray(who, nil)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
@@ -17,6 +19,7 @@ import (
 )
 
 func TestInterruptedReplayGoesOnWhereItWas(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 200, 2000)
 	healthy := s.states()
 	for _, who := range s.people {
@@ -70,6 +73,7 @@ func TestInterruptedReplayGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestReplayIsRefusedWhenTheWorldMoved(t *testing.T) {
+	testenv.Parallel(t)
 	refused := func(t *testing.T, err error, text string) {
 		t.Helper()
 		require.ErrorContains(t, err, text)
@@ -125,6 +129,7 @@ func TestReplayIsRefusedWhenTheWorldMoved(t *testing.T) {
 }
 
 func TestFlushedCacheIsLeftToItsOwner(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	who := s.people[0]
 	s.damage("marketing", who, "")
@@ -141,6 +146,7 @@ func TestFlushedCacheIsLeftToItsOwner(t *testing.T) {
 }
 
 func TestWhoDecidedSinceIsLeftOutAndNeedsANewPlan(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	moved, stays := s.people[0], s.people[1]
 	s.damage("marketing", moved, s.twin(moved))
@@ -181,6 +187,7 @@ func (b *between) Mend(ctx context.Context, partition int32, lo, hi int64, mends
 // A state that claims a version of the far future hides from its owner whatever
 // comes: what is stored then looks as it did when it was judged.
 func TestEventBetweenJudgingAndMendingIsNotLost(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	who := s.person(true)
 	s.stop("marketing")

@@ -6,12 +6,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 )
 
 func TestReplayBringsBackOnlyWhatWasPlanned(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	first, second := s.people[0], s.people[1]
 	healthy := s.stored("marketing", first)
@@ -26,6 +29,7 @@ func TestReplayBringsBackOnlyWhatWasPlanned(t *testing.T) {
 }
 
 func TestAllowingNeedsPermissionAndASecondPerson(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	granted, denied := s.person(true), s.person(false)
 	s.damage("marketing", granted, "")
@@ -60,6 +64,7 @@ func TestAllowingNeedsPermissionAndASecondPerson(t *testing.T) {
 
 // A guard may know versions of the policy that the tool does not.
 func TestGrantUnderAVersionThatIsNotKnownCountsAsAllowing(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 20, 100)
 	who, err := events.ParseSubject("newcomer")
 	require.NoError(t, err)
@@ -77,6 +82,7 @@ func TestGrantUnderAVersionThatIsNotKnownCountsAsAllowing(t *testing.T) {
 // What is repaired is put in front of the service's action only where that was asked for.
 // The service rests meanwhile: one that runs may act once more on what it acted on.
 func TestSideEffectsAreOffUnlessAsked(t *testing.T) {
+	testenv.Parallel(t)
 	for _, act := range []bool{false, true} {
 		s := newScene(t, 60, 600)
 		who := s.people[0]

@@ -8,12 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 )
 
 func TestReplayOfAHealthyCacheChangesNoByte(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 120, 1500)
 	before := s.dump()
 	p := s.plan(replay.Selection{}, replay.Wish{})
@@ -35,6 +38,7 @@ func TestReplayOfAHealthyCacheChangesNoByte(t *testing.T) {
 }
 
 func TestReplayUnderLiveTrafficFindsNothingWrongInAHealthyCache(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.load()
 	for range 3 {
@@ -47,6 +51,7 @@ func TestReplayUnderLiveTrafficFindsNothingWrongInAHealthyCache(t *testing.T) {
 }
 
 func TestDamageIsFoundAndHealedUnderLiveTraffic(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 120, 1500)
 	healthy := s.states()
 	lost, frozen, swapped, rubbish := s.people[0], s.people[1], s.people[2], s.people[3]
@@ -155,6 +160,7 @@ func (c *torn) Look(ctx context.Context, partition int32, subjects []events.Subj
 }
 
 func TestHalfOfABatchIsNoDamage(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.bench.Caches["marketing"] = &torn{Cache: s.bench.Caches["marketing"]}
 	require.Empty(t, s.plan(replay.Selection{Partitions: []int32{0}}, replay.Wish{}).Mends)
@@ -162,6 +168,7 @@ func TestHalfOfABatchIsNoDamage(t *testing.T) {
 
 // A service that stands still is compared where it stands, one that runs where it is.
 func TestServicesAreComparedEachWhereItStands(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.stop("targeting")
 	behind := s.stored("targeting", s.people[5])
@@ -182,6 +189,7 @@ func TestServicesAreComparedEachWhereItStands(t *testing.T) {
 }
 
 func TestLostHoldsAreLaidAgainAndReleasedOnesAreNot(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 20, 100)
 	malformed := func(who events.Subject) events.Position {
 		set, err := s.rules.Set("promotion")

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
@@ -14,6 +16,7 @@ import (
 )
 
 func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	began := time.Now()
 	who := s.people[0]
@@ -71,6 +74,7 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 
 // The plan says whom it chose, and names nobody.
 func TestPlanNamesItsFilterAndNobody(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 20, 100)
 	s.decide(s.people[0], events.Blocked)
 	s.settle()

@@ -67,6 +67,7 @@ func (s *scene) forget(keep int64) {
 
 // After ten years that is every log.
 func TestLogThatLostItsBeginningIsReplayedFromTheSnapshots(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 120, 1500)
 	s.snapshots()
 	s.forget(20)
@@ -104,6 +105,7 @@ func TestLogThatLostItsBeginningIsReplayedFromTheSnapshots(t *testing.T) {
 
 // A state that is newer than where a service stands says nothing of where it ought to be.
 func TestServiceBehindTheSnapshotsIsNotJudgedByThem(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.stop("targeting")
 	who := s.people[0]
@@ -127,6 +129,7 @@ func TestServiceBehindTheSnapshotsIsNotJudgedByThem(t *testing.T) {
 }
 
 func TestReplayIsRefusedWhereNeitherLogNorSnapshotsHaveTheHistory(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	refused := func(text string) {
 		t.Helper()
@@ -166,6 +169,7 @@ func TestReplayIsRefusedWhereNeitherLogNorSnapshotsHaveTheHistory(t *testing.T) 
 // Who began with half a log has what snapshots of that half have, and the digest of
 // half a batch is of no position.
 func TestCacheOfWhatIsLeftOfALogBearsNoSnapshotsOut(t *testing.T) {
+	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.snapshots()
 	s.forget(20)
