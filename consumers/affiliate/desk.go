@@ -31,9 +31,10 @@ var (
 // than these keys: its action is still to be done, an event of it is parked, or
 // the cache is behind the log by more than the guard accepts.
 type Desk struct {
-	slots    slots.Slots
-	partners []Partner
-	share    slots.Script
+	slots     slots.Slots
+	catalogue *slots.Catalogue
+	partners  []Partner
+	share     slots.Script
 }
 
 //go:embed share.lua
@@ -59,7 +60,9 @@ func Open(client redis.UniversalClient, all []consumers.Slot, partners []Partner
 	if err != nil {
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
-	return &Desk{slots: known, partners: slices.Clone(partners), share: slots.NewScript(client, shareLua)}, nil
+	return &Desk{
+		slots: known, catalogue: slots.NewCatalogue(client, Name), partners: slices.Clone(partners), share: slots.NewScript(client, shareLua),
+	}, nil
 }
 
 // Share is what may be shared of one subject with one partner. The zero Share is
@@ -73,17 +76,16 @@ type Share struct {
 
 // Share returns what may be shared of subjects with a partner for a purpose, in
 // their order. A subject that is closed under either key of a rotation is closed.
+// For what the partner's entry does not name, or no version of the policy names
+// affiliate for, as purpose or as border, nothing is: [ErrPurpose], [ErrUnserved].
 func (d *Desk) Share(ctx context.Context, partner string, purpose events.Purpose, subjects ...events.Subject) ([]Share, error) {
-	i := slices.IndexFunc(d.partners, func(p Partner) bool { return p.ID == partner })
-	switch {
-	case i < 0:
-		return nil, fmt.Errorf("affiliate: share with %q: %w", partner, ErrPartner)
-	case !slices.Contains(d.partners[i].Purposes, purpose):
-		return nil, fmt.Errorf("affiliate: share with %s for %q: %w", partner, purpose, ErrPurpose)
+	to, err := d.recipient(ctx, partner, purpose)
+	if err != nil {
+		return nil, fmt.Errorf("affiliate: share with %q for %q: %w", partner, purpose, err)
 	}
 	found := make(map[events.Subject]Share, len(subjects))
 	for slot, some := range d.slots.Group(subjects) {
-		if err := d.read(ctx, slot, &d.partners[i], purpose, some, found); err != nil {
+		if err := d.read(ctx, slot, to, purpose, some, found); err != nil {
 			return nil, fmt.Errorf("affiliate: share with %s for %s: %w", partner, purpose, err)
 		}
 	}
@@ -92,6 +94,19 @@ func (d *Desk) Share(ctx context.Context, partner string, purpose events.Purpose
 		shares[i] = found[subject]
 	}
 	return shares, nil
+}
+
+// recipient returns the partner, if it may be given anything for the purpose at all.
+func (d *Desk) recipient(ctx context.Context, partner string, purpose events.Purpose) (*Partner, error) {
+	i := slices.IndexFunc(d.partners, func(p Partner) bool { return p.ID == partner })
+	if i < 0 {
+		return nil, ErrPartner
+	}
+	p := &d.partners[i]
+	if !slices.Contains(p.Purposes, purpose) {
+		return nil, ErrPurpose
+	}
+	return p, d.catalogue.Passes(ctx, func(all Versions) error { return p.gap(all, purpose) })
 }
 
 // read adds what one slot says of its subjects.
