@@ -25,7 +25,7 @@ func (w *world) publish(t slotstest.T, versions ...*policy.Catalogue) *policy.Bo
 	layout := cache.Layout{Service: affiliate.Name, Topic: "events", Generation: 1, Partitions: 1, Buckets: 1}
 	store, err := cache.NewRedis(ctx(), w.client, layout, nil)
 	require.NoError(t, err)
-	require.NoError(t, store.Publish(ctx(), cache.Policies{Revision: book.Revision(), Catalogues: string(text)}))
+	require.NoError(t, store.Publish(ctx(), cache.Policies{Revision: book.Revision(), Grown: book.Grown(), Catalogues: string(text)}))
 	return book
 }
 
@@ -82,6 +82,28 @@ func TestWhatNoVersionNamesAffiliateForIsSharedWithNobody(t *testing.T) {
 	require.ErrorIs(t, err, affiliate.ErrPurpose, "its entry does not name it")
 	require.NoError(t, w.client.Del(ctx(), "consent:{affiliate}:policy").Err())
 	require.NotEmpty(t, w.share(t, "airline", "loyalty", s).Pseudonym, "what was named stays")
+}
+
+// The version is written down, and the service has not begun to act on everybody by it.
+func TestUntilASlotIsSweptByTheVersionThatNamesThePurposeEverybodyIsInDoubt(t *testing.T) {
+	w := loyal(t)
+	s, seed, second := slotstest.Subject(1), testpolicy.Seed(t), more(t, "two", "affiliate")
+	sweep := func(book *policy.Book, bucket string) {
+		mark := book.Edition(time.Now()).Mark() + bucket
+		require.NoError(t, w.client.HSet(ctx(), w.Slot.Prefix+"pos", "swept", mark).Err())
+	}
+	sweep(w.publish(t, seed), "")
+	require.NotEmpty(t, w.share(t, "airline", "contractors", s).Pseudonym)
+	book := w.publish(t, seed, second)
+	require.Equal(t, affiliate.Share{Subject: s, Doubted: true}, w.share(t, "airline", "loyalty", s))
+	sweep(book, "?16")
+	require.Equal(t, affiliate.Share{Subject: s, Doubted: true}, w.share(t, "airline", "loyalty", s))
+	sweep(book, "")
+	require.NotEmpty(t, w.share(t, "airline", "loyalty", s).Pseudonym)
+
+	third := testpolicy.Version(t, "zzz", time.Now(), func(c *policy.Catalogue) { *c = *second; c.Version = "zzz" })
+	sweep(w.publish(t, seed, second, third), "")
+	require.NotEmpty(t, w.share(t, "airline", "loyalty", s).Pseudonym, "a later version has it too")
 }
 
 func TestWhereThePolicyCannotBeReadNothingNewIsShared(t *testing.T) {

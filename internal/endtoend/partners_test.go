@@ -214,7 +214,16 @@ func TestWhoeverWithdrewBeforeAVersionGaveAffiliateThePurposeIsStoppedWhenItCome
 	}
 
 	w.publish(w.loyalty("loyal-2", time.Now(), "loyal-1", affiliate.Name))
-	w.shares("airline", "loyalty", 1, false)
+	var given affiliate.Pseudonym
+	require.Eventually(t, func() bool {
+		got, err := w.team.Share(t.Context(), "airline", "loyalty", w.person(1))
+		if err != nil {
+			return false
+		}
+		given = max(given, got[0].Pseudonym)
+		return got[0] == affiliate.Share{Subject: w.person(1), Closed: true}
+	}, patient, time.Millisecond)
+	require.Empty(t, given, "in doubt until closed, and never open")
 	w.delivers("airline", 1, "loyalty")
 	w.shares("nordkino", "loyalty", 1, false)
 	w.shares("nordkino", "loyalty", 2, false)

@@ -63,8 +63,9 @@ type Catalogue struct {
 	reader  *cache.Reader
 	service string
 
-	mu   sync.Mutex
-	book *policy.Book // as read last; nil, and so the seed, at first
+	mu    sync.Mutex
+	book  *policy.Book // as read last; nil, and so the seed, at first
+	older []string     // the revisions that it grew out of
 }
 
 // NewCatalogue returns the catalogue of a service. It asks nothing yet.
@@ -76,33 +77,36 @@ func NewCatalogue(client redis.UniversalClient, service string) *Catalogue {
 // it reads the policy, once. Where that cannot be read, nobody is known to stop it:
 // that is an error too.
 func (c *Catalogue) Serves(ctx context.Context, purpose events.Purpose) error {
-	return c.Passes(ctx, func(all Versions) error {
+	_, err := c.Passes(ctx, func(all Versions) error {
 		if _, named := all.Named(c.service, purpose); !named {
 			return fmt.Errorf("purpose %q is not %s's", purpose, c.service)
 		}
 		return nil
 	})
+	return err
 }
 
-// Passes returns nil if the published versions pass a check. Where those that were
-// read before do not, it reads what there is now. What passes once must pass whatever
-// versions come.
-func (c *Catalogue) Passes(ctx context.Context, check func(Versions) error) error {
+// Passes returns no error if the published versions pass a check. Where those that
+// were read before do not, it reads what there is now. What passes once must pass
+// whatever versions come. The older revisions are those that the versions grew out of:
+// in a slot that was last swept by one of these nobody may have been acted on yet for
+// what passed.
+func (c *Catalogue) Passes(ctx context.Context, check func(Versions) error) (older []string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fault := check(c.book)
 	if fault == nil {
-		return nil
+		return c.older, nil
 	}
 	there, err := c.reader.Policies(ctx)
 	if err == nil && there.Catalogues != "" {
 		var book *policy.Book
 		if book, err = policy.ReadBook([]byte(there.Catalogues)); err == nil {
-			c.book = book
+			c.book, c.older = book, there.Grown
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w, as far as is known: %w", fault, err)
+		return nil, fmt.Errorf("%w, as far as is known: %w", fault, err)
 	}
-	return check(c.book)
+	return c.older, check(c.book)
 }
