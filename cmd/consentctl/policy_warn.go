@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/kelisim/kelisim/consumers/affiliate"
 	"github.com/kelisim/kelisim/consumers/marketing"
@@ -17,21 +16,14 @@ func warnings(file string, b *policy.Book, next *policy.Catalogue) []fault {
 	return append(faultsOf(file, policy.Warnings(b, next)), unserved(file, next)...)
 }
 
-// unserved finds purposes that name a service which will not act on them.
+// unserved finds purposes that name a service which does not exist.
 func unserved(file string, c *policy.Catalogue) (all []fault) {
 	for _, p := range c.Purposes {
 		for _, service := range p.Services {
-			cause := ""
 			switch service {
-			case marketing.Name, targeting.Name: // act on whatever names them
-			case affiliate.Name: // what lets data cross a border, partners' files may name
-				if len(p.CrossBorder) == 0 && !slices.Contains(affiliate.Purposes(), p.Name) {
-					cause = fmt.Sprintf("affiliate hands nothing to partners for it, and so stops nothing: it knows %v", affiliate.Purposes())
-				}
+			case marketing.Name, targeting.Name, affiliate.Name: // act on whatever names them
 			default:
-				cause = fmt.Sprintf("no service is called %s: nobody acts when the purpose stops, though every guard denies it", service)
-			}
-			if cause != "" {
+				cause := fmt.Sprintf("no service is called %s: nobody acts when the purpose stops, though every guard denies it", service)
 				all = append(all, fault{file, fmt.Sprintf("purposes[%s].services", p.Name), cause})
 			}
 		}

@@ -32,13 +32,15 @@ const Name = "affiliate"
 // its file names one of its own.
 const crossBorder events.Purpose = "cross-border"
 
-// Purposes returns what affiliate uses data for, whoever the partners are.
-func Purposes() []events.Purpose { return append(shared(), crossBorder) }
+// Purposes returns what affiliate acts on by the seed policy, whoever the partners
+// are. What a published version names it for joins them.
+func Purposes() []events.Purpose {
+	return []events.Purpose{"partner-contracts", "contractors", crossBorder}
+}
 
-// Service returns what the engine has to know of affiliate. It follows the
-// borders of the action's partners too.
+// Service returns what the engine has to know of affiliate.
 func Service(action *Action) consumers.Service {
-	return consumers.Service{Name: Name, Purposes: append(Purposes(), action.borders()...), Action: action}
+	return consumers.Service{Name: Name, Purposes: Purposes(), Action: action}
 }
 
 // Acted counts what one script of an action did. A repeat of the same turns
@@ -55,78 +57,33 @@ type Acted struct {
 // concurrent use.
 type Action struct {
 	script   slots.Script
-	partners []recipient
-	header   []any // the script's arguments that name the partners
+	line     slots.Line // by the seed
+	partners []Partner
 	report   func(Acted)
 	now      func() time.Time
-}
-
-// recipient is a partner as the action needs it.
-type recipient struct {
-	Partner
-	codes  []events.Code // of its purposes
-	border slots.Signs   // the code of what crosses its border; none at home
-}
-
-// borders returns what crosses the partners' borders beside cross-border.
-func (a *Action) borders() (own []events.Purpose) {
-	for i := range a.partners {
-		if b := a.partners[i].Border; b != "" && b != crossBorder && !slices.Contains(own, b) {
-			own = append(own, b)
-		}
-	}
-	return own
 }
 
 //go:embed act.lua
 var actLua string
 
 // New returns the action on a Redis for some partners, which may be none. The
-// rules must hold affiliate's purposes and the partners' borders. After every script report is called, if
-// there is one; it holds neither subject nor pseudonym.
+// rules must hold affiliate's purposes by the seed; what the partners' entries name
+// beside them may come with a later version of the policy. After every script report
+// is called, if there is one; it holds neither subject nor pseudonym.
 func New(client redis.UniversalClient, rules *events.Rules, partners []Partner, report func(Acted)) (*Action, error) {
-	if err := check(partners); err != nil {
-		return nil, fmt.Errorf("affiliate: %w", err)
+	line, err := slots.LineOf(rules, Purposes())
+	if err == nil {
+		err = check(partners)
 	}
-	if _, err := slots.SignsOf(rules, Purposes()); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
 	if report == nil {
 		report = func(Acted) {}
 	}
-	a := &Action{script: slots.NewAction(client, actLua), report: report, now: time.Now}
-	a.header = append(a.header, len(partners))
-	for _, p := range partners {
-		codes, err := slots.SignsOf(rules, p.Purposes)
-		if err != nil {
-			return nil, fmt.Errorf("affiliate: partner %q: %w", p.ID, err)
-		}
-		border, err := borderOf(rules, &p)
-		if err != nil {
-			return nil, fmt.Errorf("affiliate: partner %q: %w", p.ID, err)
-		}
-		p.Purposes = slices.Clone(p.Purposes)
-		a.partners = append(a.partners, recipient{Partner: p, codes: codes, border: border})
-		a.header = append(a.header, p.ID+" "+strings.Join(slots.Words(p.Purposes), " "))
-	}
-	return a, nil
-}
-
-// borderOf returns the code of what crosses the partner's border. It must rest on
-// consent: what the law or a contract opens, no withdrawal would close.
-func borderOf(rules *events.Rules, p *Partner) (slots.Signs, error) {
-	name := p.border()
-	if name == "" {
-		return nil, nil
-	}
-	if rule, known := rules.Rule(name); known && rule.Basis != events.Consent {
-		return nil, fmt.Errorf("border %q rests on %s: want consent", name, rule.Basis)
-	}
-	signs, err := slots.SignsOf(rules, []events.Purpose{name})
-	if err != nil {
-		return nil, fmt.Errorf("border: %w", err)
-	}
-	return signs, nil
+	return &Action{
+		script: slots.NewAction(client, actLua), line: line, partners: slices.Clone(partners), report: report, now: time.Now,
+	}, nil
 }
 
 // Act implements [consumers.Action]. For each partner and purpose that is stopped
@@ -141,9 +98,9 @@ func borderOf(rules *events.Rules, p *Partner) (slots.Signs, error) {
 // a newer turn was acted on: a consumer that lost its partition and does not
 // know it yet cannot undo what its successor did.
 func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.Turn) error {
-	makers := a.makers()
-	for chunk := range slots.Chunks(slots.Newest(turns), a.members()) {
-		args, err := a.arguments(chunk, makers)
+	now, to := a.now(), recipients(a.partners, a.line.At(at))
+	for chunk := range slots.Chunks(slots.Newest(turns), members(to)) {
+		args, err := arguments(now, to, chunk)
 		acted := Acted{Turns: len(chunk)}
 		if err == nil {
 			err = a.script.Count(ctx, at, []*int{&acted.Late, &acted.Closed, &acted.Opened, &acted.Queued}, args...)
@@ -157,81 +114,29 @@ func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.T
 }
 
 // arguments returns those of the script, as it describes them.
-func (a *Action) arguments(turns []consumers.Turn, makers [][]func(events.Subject) Pseudonym) ([]any, error) {
-	now := a.now()
-	args := make([]any, 0, 1+len(a.header)+len(turns)*(3+3*len(a.partners)))
-	args = append(args, strconv.FormatInt(now.UnixMilli(), 10))
-	args = append(args, a.header...)
+func arguments(now time.Time, to []recipient, turns []consumers.Turn) ([]any, error) {
+	args := make([]any, 0, 2+len(to)+len(turns)*(3+3*len(to)))
+	args = append(args, strconv.FormatInt(now.UnixMilli(), 10), len(to))
+	for i := range to {
+		args = append(args, to[i].ID+" "+to[i].line.Names())
+	}
 	for _, t := range turns {
 		args = append(args, t.Subject.Reveal(), slots.Offset(t), t.Version.String())
-		for i := range a.partners {
-			p := &a.partners[i]
-			signs := p.spell(t.Standing)
-			stop := Stop{Partner: p.ID, DecidedBy: t.Version, Enqueued: now}
-			for _, pseudonym := range makers[i] {
-				stop.Pseudonyms = append(stop.Pseudonyms, pseudonym(t.Subject))
-			}
+		for i := range to {
+			r := &to[i]
+			signs, pseudonyms := r.spell(t.Standing), r.pseudonyms(t.Subject)
 			text := ""
-			if stop.Purposes = p.stopped(signs); len(stop.Purposes) > 0 {
+			if stopped := r.stopped(signs); len(stopped) > 0 {
+				stop := Stop{Partner: r.ID, Pseudonyms: pseudonyms, Purposes: stopped, DecidedBy: t.Version, Enqueued: now}
 				var err error
 				if text, err = stop.encode(); err != nil {
-					return nil, fmt.Errorf("stop for partner %s: %w", p.ID, err)
+					return nil, fmt.Errorf("stop for partner %s: %w", r.ID, err)
 				}
 			}
-			args = append(args, signs, joined(stop.Pseudonyms), text)
+			args = append(args, signs, joined(pseudonyms), text)
 		}
 	}
 	return args, nil
-}
-
-// makers returns, per partner, what makes its pseudonyms under each of its keys.
-func (a *Action) makers() [][]func(events.Subject) Pseudonym {
-	all := make([][]func(events.Subject) Pseudonym, len(a.partners))
-	for i := range a.partners {
-		for _, key := range a.partners[i].keys() {
-			all[i] = append(all[i], key.maker())
-		}
-	}
-	return all
-}
-
-// stopWork is what queueing a stop costs, in members: a field of some 300 bytes
-// and its place in the queue (measured: 3 µs).
-const stopWork = 20
-
-// members returns how many members a turn may remove or add: a pseudonym per key
-// and purpose of each partner, looked up and written, and a stop.
-func (a *Action) members() (n int) {
-	for i := range a.partners {
-		n += 2*len(a.partners[i].keys())*len(a.partners[i].codes) + stopWork
-	}
-	return n
-}
-
-// spell writes where a subject stands for the partner, a sign per purpose. Abroad
-// what is allowed is stopped when the border is; what was never open for the
-// purpose is not stopped by it. A border that nobody decided about stops nothing,
-// and what another decision closed is open again: the guard says no, and its first
-// grant, which stops nothing either, must find the pseudonym open.
-func (r *recipient) spell(standing events.Standing) string {
-	signs := []byte(slots.Signs(r.codes).Spell(standing))
-	for _, border := range r.border {
-		for i, sign := range signs {
-			if sign == slots.Allowed && slots.Sign(standing, border) == slots.Stopped {
-				signs[i] = slots.Stopped
-			}
-		}
-	}
-	return string(signs)
-}
-
-func (r *recipient) stopped(signs string) (purposes []events.Purpose) {
-	for i, purpose := range r.Purposes {
-		if signs[i] == slots.Stopped {
-			purposes = append(purposes, purpose)
-		}
-	}
-	return purposes
 }
 
 // joined writes pseudonyms for a script.

@@ -23,8 +23,7 @@ func borderPerPartner(t *testing.T) *world {
 	require.NoError(t, err)
 	client := slotstest.Redis(t)
 	w := &world{Engine: slotstest.NewEngine(client, slotstest.Slots(affiliate.Name, 1)[0]), client: client}
-	w.Rules, err = catalogue.Rules()
-	require.NoError(t, err)
+	w.publish(t, catalogue)
 	contractors := []events.Purpose{"contractors"}
 	w.partners = []affiliate.Partner{
 		{ID: "nordkino", Country: "NO", Border: "cross-border-nordkino", Purposes: contractors, Current: key(t, 1)},
@@ -50,14 +49,6 @@ func TestABorderGrantedToOnePartnerOpensThatPartnerAlone(t *testing.T) {
 	require.True(t, w.share(t, "nordkino", "contractors", s).Closed, "the general border is not this partner's")
 	require.Len(t, w.due(t, "nordkino"), 1)
 	require.NotEmpty(t, w.share(t, "anybody", "contractors", s).Pseudonym)
-}
-
-func TestTheServiceFollowsTheBordersOfItsPartners(t *testing.T) {
-	w := borderPerPartner(t)
-	require.Equal(t,
-		[]events.Purpose{"partner-contracts", "contractors", "cross-border", "cross-border-nordkino", "cross-border-bosfor"},
-		affiliate.Service(w.action).Purposes)
-	require.Equal(t, affiliate.Purposes(), affiliate.Service(newWorld(t, slotstest.Redis(t)).action).Purposes)
 }
 
 // A border that is granted for the first time changes nothing that is stopped, so

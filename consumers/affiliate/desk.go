@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,11 +30,13 @@ var (
 //
 // A subject is in doubt, and not shared for now, while its state may be newer
 // than these keys: its action is still to be done, an event of it is parked, or
-// the cache is behind the log by more than the guard accepts.
+// the cache is behind the log by more than the guard accepts. So it is while nobody
+// was acted on yet by the version of the policy that names affiliate for the purpose.
 type Desk struct {
-	slots    slots.Slots
-	partners []Partner
-	share    slots.Script
+	slots     slots.Slots
+	catalogue *slots.Catalogue
+	partners  []Partner
+	share     slots.Script
 }
 
 //go:embed share.lua
@@ -59,7 +62,9 @@ func Open(client redis.UniversalClient, all []consumers.Slot, partners []Partner
 	if err != nil {
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
-	return &Desk{slots: known, partners: slices.Clone(partners), share: slots.NewScript(client, shareLua)}, nil
+	return &Desk{
+		slots: known, catalogue: slots.NewCatalogue(client, Name), partners: slices.Clone(partners), share: slots.NewScript(client, shareLua),
+	}, nil
 }
 
 // Share is what may be shared of one subject with one partner. The zero Share is
@@ -73,17 +78,17 @@ type Share struct {
 
 // Share returns what may be shared of subjects with a partner for a purpose, in
 // their order. A subject that is closed under either key of a rotation is closed.
+// For what the partner's entry does not name, or no version of the policy names
+// affiliate for, as purpose or as border, nothing is: [ErrPurpose], [ErrUnserved].
 func (d *Desk) Share(ctx context.Context, partner string, purpose events.Purpose, subjects ...events.Subject) ([]Share, error) {
-	i := slices.IndexFunc(d.partners, func(p Partner) bool { return p.ID == partner })
-	switch {
-	case i < 0:
-		return nil, fmt.Errorf("affiliate: share with %q: %w", partner, ErrPartner)
-	case !slices.Contains(d.partners[i].Purposes, purpose):
-		return nil, fmt.Errorf("affiliate: share with %s for %q: %w", partner, purpose, ErrPurpose)
+	to, older, err := d.recipient(ctx, partner, purpose)
+	if err != nil {
+		return nil, fmt.Errorf("affiliate: share with %q for %q: %w", partner, purpose, err)
 	}
+	ask := question{to, purpose, strings.Join(older, " ")}
 	found := make(map[events.Subject]Share, len(subjects))
 	for slot, some := range d.slots.Group(subjects) {
-		if err := d.read(ctx, slot, &d.partners[i], purpose, some, found); err != nil {
+		if err := d.read(ctx, slot, ask, some, found); err != nil {
 			return nil, fmt.Errorf("affiliate: share with %s for %s: %w", partner, purpose, err)
 		}
 	}
@@ -94,16 +99,37 @@ func (d *Desk) Share(ctx context.Context, partner string, purpose events.Purpose
 	return shares, nil
 }
 
+// question is what all subjects of one call are asked about.
+type question struct {
+	*Partner
+	purpose events.Purpose
+	older   string // revisions of the policy by which a slot must not have been swept last, separated by spaces
+}
+
+// recipient returns the partner, if it may be given anything for the purpose at all,
+// and the older revisions, see [slots.Catalogue.Passes].
+func (d *Desk) recipient(ctx context.Context, partner string, purpose events.Purpose) (to *Partner, older []string, err error) {
+	i := slices.IndexFunc(d.partners, func(p Partner) bool { return p.ID == partner })
+	if i < 0 {
+		return nil, nil, ErrPartner
+	}
+	p := &d.partners[i]
+	if !slices.Contains(p.Purposes, purpose) {
+		return nil, nil, ErrPurpose
+	}
+	older, err = d.catalogue.Passes(ctx, func(all Versions) error { return p.gap(all, purpose) })
+	return p, older, err
+}
+
 // read adds what one slot says of its subjects.
 func (d *Desk) read(
-	ctx context.Context, slot consumers.Slot, partner *Partner, purpose events.Purpose,
-	subjects []events.Subject, found map[events.Subject]Share,
+	ctx context.Context, slot consumers.Slot, ask question, subjects []events.Subject, found map[events.Subject]Share,
 ) error {
-	args := make([]any, 0, 2+2*len(subjects))
-	args = append(args, partner.ID, string(purpose))
+	args := make([]any, 0, 3+2*len(subjects))
+	args = append(args, ask.ID, string(ask.purpose), ask.older)
 	current := make([]Pseudonym, len(subjects))
 	var makers []func(events.Subject) Pseudonym
-	for _, key := range partner.keys() {
+	for _, key := range ask.keys() {
 		makers = append(makers, key.maker())
 	}
 	for i, subject := range subjects {

@@ -22,7 +22,7 @@ const MaxPartners = 64
 type Partner struct {
 	ID       string           // in keys and metrics: lower-case letters, digits and . _ -
 	Country  string           // two capital letters (ISO 3166-1)
-	Purposes []events.Purpose // what it uses data for: partner-contracts, contractors
+	Purposes []events.Purpose // what it uses data for; nothing is given for one that no version of the policy names affiliate for
 	Border   events.Purpose   // what lets data cross the border to it, beside each purpose; cross-border unless given, none at home
 	Current  Key              // of the pseudonyms that it is given now
 	Previous Key              // of those that it was given before, while a rotation lasts; else none
@@ -51,9 +51,6 @@ func (p *Partner) keys() []Key {
 	return []Key{p.Current, p.Previous}
 }
 
-// shared are the purposes for which data is given to partners at all.
-func shared() []events.Purpose { return []events.Purpose{"partner-contracts", "contractors"} }
-
 func (p *Partner) validate() error {
 	switch {
 	case !slots.IsName(p.ID):
@@ -62,8 +59,6 @@ func (p *Partner) validate() error {
 		return fmt.Errorf("country %q: want two capital letters", p.Country)
 	case p.Border != "" && !p.Abroad():
 		return fmt.Errorf("border %q: none is crossed to %s", p.Border, Home)
-	case slices.Contains(shared(), p.Border):
-		return fmt.Errorf("border %q: is no border, but what data is used for", p.Border)
 	case len(p.Purposes) == 0:
 		return errors.New("has no purpose")
 	case p.Current.IsZero():
@@ -72,10 +67,10 @@ func (p *Partner) validate() error {
 		return errors.New("current and previous key are the same")
 	}
 	for i, purpose := range p.Purposes {
-		if !slices.Contains(shared(), purpose) {
-			return fmt.Errorf("purpose %q: want one of %v", purpose, shared())
-		}
-		if slices.Contains(p.Purposes[:i], purpose) {
+		switch {
+		case purpose == "":
+			return errors.New("has a purpose without a name")
+		case slices.Contains(p.Purposes[:i], purpose):
 			return fmt.Errorf("purpose %q is named twice", purpose)
 		}
 	}
@@ -103,6 +98,26 @@ func check(partners []Partner) error {
 				return fmt.Errorf("partners %q and %q have a key in common", other, p.ID)
 			}
 			keys[key] = p.ID
+		}
+	}
+	return checkBorders(partners)
+}
+
+// checkBorders finds what is named both as a border and as what data is used for:
+// whoever granted the one would have granted the other.
+func checkBorders(partners []Partner) error {
+	borders := []events.Purpose{crossBorder}
+	for i := range partners {
+		borders = append(borders, partners[i].Border)
+	}
+	uses := Purposes()
+	uses = slices.DeleteFunc(uses, func(p events.Purpose) bool { return p == crossBorder })
+	for i := range partners {
+		uses = append(uses, partners[i].Purposes...)
+	}
+	for _, purpose := range uses {
+		if slices.Contains(borders, purpose) {
+			return fmt.Errorf("%q is named as a border, and as what data is used for", purpose)
 		}
 	}
 	return nil

@@ -35,9 +35,11 @@ func TestPartnersThatCannotBeServedAreRefused(t *testing.T) {
 		"no key":              func(p *affiliate.Partner) { p.Current = affiliate.Key{} },
 		"border at home":      func(p *affiliate.Partner) { p.Border = "cross-border" },
 		"border is no border": func(p *affiliate.Partner) { p.Country, p.Border = "NO", "contractors" },
-		"border of no policy": func(p *affiliate.Partner) { p.Country, p.Border = "NO", "cross-border-nordkino" },
-		"border no consent":   func(p *affiliate.Partner) { p.Country, p.Border = "NO", "legal" },
-		"rotated to itself":   func(p *affiliate.Partner) { p.Previous = p.Current },
+		"purpose unnamed":     func(p *affiliate.Partner) { p.Purposes = []events.Purpose{""} },
+		"border as own use": func(p *affiliate.Partner) {
+			p.Country, p.Border, p.Purposes = "NO", "loyalty", []events.Purpose{"loyalty"}
+		},
+		"rotated to itself": func(p *affiliate.Partner) { p.Previous = p.Current },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := good
@@ -55,6 +57,10 @@ func TestPartnersThatCannotBeServedAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "in common")
 	_, err = affiliate.New(client, events.SeedRules(), make([]affiliate.Partner, affiliate.MaxPartners+1), nil)
 	require.ErrorContains(t, err, "at most")
+	other = affiliate.Partner{ID: "other", Country: "NO", Border: "loyalty", Purposes: good.Purposes, Current: key(t, 2)}
+	good.Purposes = []events.Purpose{"loyalty"}
+	_, err = affiliate.New(client, events.SeedRules(), []affiliate.Partner{good, other}, nil)
+	require.ErrorContains(t, err, `"loyalty" is named as a border, and as what data is used for`)
 	_, err = affiliate.New(client, events.SeedRules(), nil, nil)
 	require.NoError(t, err)
 }

@@ -84,7 +84,7 @@ func (a *Action) Act(ctx context.Context, at consumers.Slot, turns []consumers.T
 	line := a.line.At(at)
 	for chunk := range slots.Chunks(slots.Newest(turns), a.members(len(line.Signs))) {
 		args := make([]any, 0, 1+3*len(chunk))
-		args = append(args, line.Names)
+		args = append(args, line.Names())
 		for _, t := range chunk {
 			args = append(args, t.Subject.Reveal(), slots.Offset(t), line.Signs.Spell(t.Standing))
 		}

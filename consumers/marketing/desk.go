@@ -79,7 +79,7 @@ func Open(client redis.UniversalClient, all []consumers.Slot) (*Desk, error) {
 		return nil, fmt.Errorf("marketing: %w", err)
 	}
 	return &Desk{
-		client: client, slots: known, catalogue: slots.NewCatalogue(client, Name, Purposes()),
+		client: client, slots: known, catalogue: slots.NewCatalogue(client, Name),
 		register: slots.NewScript(client, registerLua),
 		remove:   slots.NewScript(client, removeLua),
 		admit:    slots.NewScript(client, admitLua),

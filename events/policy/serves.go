@@ -13,6 +13,17 @@ func (b *Book) Serves(service string) events.PurposeSet {
 	return b.served[service]
 }
 
+// Named returns the rule of a purpose that any version, or the seed, names a service
+// for. Of a purpose that the seed has not it says the most that any version lets people
+// stop. A service that is named once is named in every book that grows out of this one.
+func (b *Book) Named(service string, purpose events.Purpose) (events.Rule, bool) {
+	rule, known := b.Rules().Rule(purpose)
+	if !known || !b.Serves(service).Has(rule.Code) {
+		return events.Rule{}, false
+	}
+	return rule, true
+}
+
 // Joined returns what a service acts on by this book and did not by the one that an
 // [Edition.Mark] names. Of a mark that nobody remembers that is all of it.
 func (b *Book) Joined(mark, service string) events.PurposeSet {

@@ -30,6 +30,15 @@ func TestAServiceActsOnWhatAnyVersionNamesItFor(t *testing.T) {
 	require.Equal(t, events.SetOf(20), both.Joined(mark, "marketing"))
 	require.Zero(t, both.Joined(mark, "targeting"))
 	require.Equal(t, both.Serves("marketing"), both.Joined("nobody remembers", "marketing"))
+
+	named := func(b *Book, service string, purpose events.Purpose) events.Code {
+		rule, _ := b.Named(service, purpose)
+		return rule.Code
+	}
+	require.EqualValues(t, 4, named(nil, "marketing", "promotion"))
+	require.Zero(t, named(b, "marketing", "letters"), "no version knows it")
+	require.EqualValues(t, 20, named(both, "marketing", "letters"))
+	require.Zero(t, named(both, "targeting", "letters"))
 }
 
 func TestWhatAServiceActsOnDoesNotDependOnTheOrderOfArrival(t *testing.T) {

@@ -34,7 +34,7 @@ func Asked() []Role {
 	return []Role{
 		{Name: marketing.Name, Short: "Take people out of audiences and send queues", service: marketingService},
 		{Name: targeting.Name, Short: "Forget profiles and segments", service: targetingService},
-		{Name: affiliate.Name, Short: "Close partners' pseudonyms and queue a stop for each partner", service: affiliateService},
+		{Name: affiliate.Name, Short: "Close partners' pseudonyms and queue a stop for each partner", service: affiliateService, beside: affiliateBeside},
 		{Name: policy.Name, Short: "Keep the policy's calendar: acceptance by use, retention, reviews", service: policyService, beside: policyBeside},
 	}
 }
@@ -53,12 +53,4 @@ func targetingService(_ *Platform, rules *events.Rules, client redis.UniversalCl
 		return consumers.Service{}, err
 	}
 	return targeting.Service(action), nil
-}
-
-func affiliateService(p *Platform, rules *events.Rules, client redis.UniversalClient) (consumers.Service, error) {
-	action, err := affiliate.New(client, rules, p.Partners, nil)
-	if err != nil {
-		return consumers.Service{}, err
-	}
-	return affiliate.Service(action), nil
 }

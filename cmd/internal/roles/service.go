@@ -91,7 +91,7 @@ func passing(err error) bool {
 // start makes the consumer, for which Kafka and Redis have to be there.
 func (s *Service) start(ctx context.Context) (*consumers.Consumer, error) {
 	p := s.platform
-	if err := p.Policy.CatchUp(ctx); err != nil { // partners may have purposes of the newest version
+	if err := p.Policy.CatchUp(ctx); err != nil { // what is said and made of the policy is of all that is published
 		return nil, err
 	}
 	if s.service.Action == nil {

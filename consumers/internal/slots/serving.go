@@ -15,19 +15,29 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
-// Line is the purposes that a script acts on: as it reads them, and their signs.
+// Line is the purposes that a script acts on, and their signs in the same order.
 type Line struct {
-	Signs Signs
-	Names string // separated by spaces, in the order of the signs
+	Purposes []events.Purpose
+	Signs    Signs
 }
 
 // LineOf returns the line of some purposes.
 func LineOf(rules *events.Rules, purposes []events.Purpose) (Line, error) {
 	signs, err := SignsOf(rules, purposes)
-	if err != nil {
-		return Line{}, err
+	return Line{purposes, signs}, err
+}
+
+// Names returns the purposes as a script reads them, separated by spaces.
+func (l Line) Names() string { return strings.Join(Words(l.Purposes), " ") }
+
+// Of returns the line of those of some purposes that this one has, in their order.
+func (l Line) Of(purposes ...events.Purpose) (some Line) {
+	for _, p := range purposes {
+		if i := slices.Index(l.Purposes, p); i >= 0 {
+			some.Purposes, some.Signs = append(some.Purposes, p), append(some.Signs, l.Signs[i])
+		}
 	}
-	return Line{signs, strings.Join(Words(purposes), " ")}, nil
+	return some
 }
 
 // At returns what the policy has the service act on in a slot, or the line itself
@@ -36,51 +46,67 @@ func (l Line) At(slot consumers.Slot) Line {
 	if slot.Serves == nil {
 		return l
 	}
-	return Line{Signs(slot.Serves.Codes), strings.Join(Words(slot.Serves.Purposes), " ")}
+	return Line{slot.Serves.Purposes, slot.Serves.Codes}
 }
 
-// Catalogue tells a team's side for which purposes the service acts: its own, and
-// those that a published version of the policy names it for, as the service wrote
-// them down in Redis. It is safe for concurrent use.
+// Versions are the published versions of the policy, as far as a service's purposes
+// go; a policy.Book is one.
+type Versions interface {
+	// Named returns the rule of a purpose that any version names a service for.
+	Named(service string, purpose events.Purpose) (events.Rule, bool)
+}
+
+// Catalogue tells a team's side for which purposes the service acts: those that the
+// seed or a published version of the policy names it for, as the service wrote the
+// versions down in Redis. It is safe for concurrent use.
 type Catalogue struct {
 	reader  *cache.Reader
 	service string
-	own     []events.Purpose
 
 	mu    sync.Mutex
-	named []events.Purpose // as read last; what was named stays
+	book  *policy.Book // as read last; nil, and so the seed, at first
+	older []string     // the revisions that it grew out of
 }
 
 // NewCatalogue returns the catalogue of a service. It asks nothing yet.
-func NewCatalogue(client redis.UniversalClient, service string, own []events.Purpose) *Catalogue {
-	return &Catalogue{reader: cache.NewReader(client, service), service: service, own: own}
+func NewCatalogue(client redis.UniversalClient, service string) *Catalogue {
+	return &Catalogue{reader: cache.NewReader(client, service), service: service}
 }
 
-// Serves returns nil if the service acts on a purpose. For one that is not its own
+// Serves returns nil if the service acts on a purpose. For one that is not the seed's
 // it reads the policy, once. Where that cannot be read, nobody is known to stop it:
 // that is an error too.
 func (c *Catalogue) Serves(ctx context.Context, purpose events.Purpose) error {
-	if slices.Contains(c.own, purpose) {
+	_, err := c.Passes(ctx, func(all Versions) error {
+		if _, named := all.Named(c.service, purpose); !named {
+			return fmt.Errorf("purpose %q is not %s's", purpose, c.service)
+		}
 		return nil
-	}
+	})
+	return err
+}
+
+// Passes returns no error if the published versions pass a check. Where those that
+// were read before do not, it reads what there is now. What passes once must pass
+// whatever versions come. The older revisions are those that the versions grew out of:
+// in a slot that was last swept by one of these nobody may have been acted on yet for
+// what passed.
+func (c *Catalogue) Passes(ctx context.Context, check func(Versions) error) (older []string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if slices.Contains(c.named, purpose) {
-		return nil
+	fault := check(c.book)
+	if fault == nil {
+		return c.older, nil
 	}
 	there, err := c.reader.Policies(ctx)
-	if err != nil {
-		return fmt.Errorf("purpose %q: is it %s's? %w", purpose, c.service, err)
-	}
-	book := new(policy.Book)
-	if there.Catalogues != "" {
-		if book, err = policy.ReadBook([]byte(there.Catalogues)); err != nil {
-			return fmt.Errorf("purpose %q: is it %s's? %w", purpose, c.service, err)
+	if err == nil && there.Catalogues != "" {
+		var book *policy.Book
+		if book, err = policy.ReadBook([]byte(there.Catalogues)); err == nil {
+			c.book, c.older = book, there.Grown
 		}
 	}
-	c.named = book.Rules().Names(book.Serves(c.service))
-	if !slices.Contains(c.named, purpose) {
-		return fmt.Errorf("purpose %q is not %s's", purpose, c.service)
+	if err != nil {
+		return nil, fmt.Errorf("%w, as far as is known: %w", fault, err)
 	}
-	return nil
+	return c.older, check(c.book)
 }

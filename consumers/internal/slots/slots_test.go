@@ -110,6 +110,15 @@ func TestStoppedIsSpelledBeforeAllowed(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestALineOfSomePurposesKeepsTheirSignsAndOrder(t *testing.T) {
+	line, err := slots.LineOf(events.SeedRules(), []events.Purpose{"partner-contracts", "contractors", "cross-border"})
+	require.NoError(t, err)
+	some := line.Of("contractors", "telepathy", "", "partner-contracts")
+	require.Equal(t, slots.Line{Purposes: []events.Purpose{"contractors", "partner-contracts"}, Signs: slots.Signs{7, 2}}, some)
+	require.Equal(t, "contractors partner-contracts", some.Names())
+	require.Empty(t, line.Of("telepathy").Names())
+}
+
 func TestNamesThatWouldBreakAKeyAreRefused(t *testing.T) {
 	for _, name := range []string{"spring-sale", "a", "2026.q1_b"} {
 		require.True(t, slots.IsName(name), name)

@@ -6,14 +6,17 @@ package slotstest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/events/policy"
 )
 
 // T is what is needed of [testing.TB] and of a property's own T.
@@ -36,6 +39,22 @@ type Engine struct {
 // NewEngine returns an engine whose slot is empty.
 func NewEngine(client redis.UniversalClient, slot consumers.Slot) *Engine {
 	return &Engine{Slot: slot, Rules: events.SeedRules(), client: client, next: 100, newest: make(map[events.Subject]consumers.Turn)}
+}
+
+// GoBy has the engine go by published versions of the policy from now on, as the
+// service named.
+func (e *Engine) GoBy(t T, service string, versions ...*policy.Catalogue) *policy.Book {
+	t.Helper()
+	book := new(policy.Book)
+	for _, c := range versions {
+		var err error
+		book, err = book.With(c)
+		require.NoError(t, err)
+	}
+	e.Rules = book.Edition(time.Now()).Rules
+	serves := book.Serves(service)
+	e.Slot.Serves = &consumers.Serving{Purposes: e.Rules.Names(serves), Codes: slices.Collect(serves.Codes())}
+	return book
 }
 
 // Standing returns the standing with some purposes allowed and some stopped.
