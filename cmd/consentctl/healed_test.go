@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,9 @@ func (p *patient) copy(pattern string) (c copied) {
 		switch kind := p.client.Type(ctx, key).Val(); kind {
 		case "hash":
 			fields := p.client.HGetAll(ctx, key).Val()
+			if fresh, err := strconv.ParseInt(fields["fresh"], 10, 64); err == nil { // of pos: it is of another day
+				fields["fresh"] = strconv.FormatInt(fresh-(24*time.Hour).Milliseconds(), 10)
+			}
 			c = append(c, func(tx redis.Pipeliner) { tx.HSet(ctx, key, fields) })
 		case "zset":
 			members := p.client.ZRangeWithScores(ctx, key, 0, -1).Val()
