@@ -94,7 +94,7 @@ var runbookCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 // program of its own, and the machine is for the services too.
 const (
 	runbookPatience = 90 * time.Second
-	runbookLook     = 200 * time.Millisecond
+	runbookLook     = 500 * time.Millisecond
 )
 
 func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
