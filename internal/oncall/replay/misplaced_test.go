@@ -10,6 +10,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // astray publishes a withdrawal into another partition than its subject's.
@@ -68,7 +69,7 @@ func TestLostHoldsOfMisplacedEventsAreLaidAgain(t *testing.T) {
 		s.unhold("marketing", who)
 	}
 
-	p := s.plan(replay.Selection{Sources: []string{"/kiosk"}, Partitions: []int32{at.Partition, broken.Partition}}, replay.Wish{})
+	p := s.plan(replay.Selection{Sources: []string{"/kiosk"}, Window: window.Window{Partitions: []int32{at.Partition, broken.Partition}}}, replay.Wish{})
 	require.Empty(t, p.Mends)
 	require.Len(t, p.Holds, 2, "what was redriven holds nobody")
 	require.Equal(t, 2, p.Services[0].Unheld())
@@ -93,7 +94,7 @@ func TestHoldsOfMisplacedEventsThatTheLogLostAreLaidAgain(t *testing.T) {
 	s.decide(who, events.AgreementEnded)
 	s.settle()
 	s.unhold("marketing", who)
-	p := s.plan(replay.Selection{Subject: who}, replay.Wish{})
+	p := s.plan(replay.Selection{Window: window.Window{Subject: who}}, replay.Wish{})
 	require.Len(t, p.Holds, 1)
 	_, err := s.apply(p, replay.Orders{Operator: "aigerim"})
 	require.NoError(t, err)

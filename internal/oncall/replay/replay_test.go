@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 func TestReplayOfAHealthyCacheChangesNoByte(t *testing.T) {
@@ -157,7 +158,7 @@ func (c *torn) Look(ctx context.Context, partition int32, subjects []events.Subj
 func TestHalfOfABatchIsNoDamage(t *testing.T) {
 	s := newScene(t, 60, 600)
 	s.bench.Caches["marketing"] = &torn{Cache: s.bench.Caches["marketing"]}
-	require.Empty(t, s.plan(replay.Selection{Partitions: []int32{0}}, replay.Wish{}).Mends)
+	require.Empty(t, s.plan(replay.Selection{Window: window.Window{Partitions: []int32{0}}}, replay.Wish{}).Mends)
 }
 
 // A service that stands still is compared where it stands, one that runs where it is.
