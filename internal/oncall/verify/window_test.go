@@ -143,6 +143,16 @@ func TestAWindowWithMorePeopleThanAreKeptIsLookedAtInShares(t *testing.T) {
 	require.Equal(t, whole.Records, shares.Records, "and so is what stands in the window")
 	_, err := Run(t.Context(), o.Cluster, Config{Window: of, States: 5})
 	require.ErrorContains(t, err, "more subjects than are kept at a time")
+
+	orders := make([]stream.Message, 100) // keys that are nobody's are kept, too
+	for i := range orders {
+		orders[i] = stream.Message{Key: fmt.Appendf(nil, "/order/%d", i), Value: []byte("{}")}
+	}
+	o.live(t, 0, orders...)
+	o.settle(t)
+	shares, found = o.verify(t, Config{Window: offsets(0, o.events-100, 0), States: 60})
+	require.Empty(t, found)
+	require.Greater(t, shares.Partitions[0].Passes, 1)
 }
 
 // Of what holds people that is compared which stands in the window, or under the key of
@@ -188,12 +198,19 @@ func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
 	// A hold by nothing: of an offset of the window it is one by none, of another one nobody has looked.
 	all := o.lines(t)
 	other := all[slices.IndexFunc(all, func(l line) bool { return l.partition == partition && l.offset > 10 })]
-	for at, want := range map[int64]int{other.offset: 1, other.offset - 1: 0} {
+	for want, at := range []int64{other.offset - 1, other.offset} {
 		require.NoError(t, o.client.HSet(ctx, held(other.key), other.key, fmt.Sprintf("1/%d@%d", partition, at)).Err())
 		r, found = o.verify(t, Config{Window: offsets(partition, other.offset, other.offset+1)})
 		require.Len(t, found, want)
 		require.EqualValues(t, want, r.Kinds[HeldByNone])
 	}
+
+	// Of somebody without an event in the window it is nobody's question.
+	somebody := all[slices.IndexFunc(all, func(l line) bool { return l.partition == partition && l.offset > 10 && l.key != other.key })].key
+	require.NoError(t, o.client.HDel(ctx, held(other.key), other.key).Err())
+	require.NoError(t, o.client.HSet(ctx, held(somebody), somebody, fmt.Sprintf("1/%d@%d", partition, other.offset)).Err())
+	_, found = o.verify(t, Config{Window: offsets(partition, other.offset, other.offset+1)})
+	require.Empty(t, found)
 }
 
 func TestAWindowSaysWhatIsNotAppliedOfIt(t *testing.T) {
@@ -274,6 +291,7 @@ func TestAWindowThatTheLogHasLostInPartIsAFinding(t *testing.T) {
 	require.Empty(t, found)
 	require.Empty(t, r.Cut)
 	require.Equal(t, FromSnapshots, r.Partitions[0].Source, r.Partitions[0].Why)
+	require.Empty(t, r.Partitions[0].Services[0].Keeps, "digests are of everybody")
 	inside := keys(o.lines(t), func(l line) bool { return 900 <= l.offset && l.offset < 950 })
 	o.lose(t, "marketing")
 	_, found = o.verify(t, Config{Window: of})
