@@ -151,44 +151,6 @@ func (v *verifier) open(ctx context.Context) error {
 
 func (v *verifier) layout() cache.Layout { return v.caches[0].Layout() }
 
-// partial says whether only some people are compared.
-func (v *verifier) partial() bool { return v.Window.Bounded() || !v.Window.Subject.IsZero() }
-
-// extent works out where there is anything to compare, and returns how much there is
-// to read, by partition.
-func (v *verifier) extent(ctx context.Context) (map[int32]int64, error) {
-	admin, err := v.cluster.Admin()
-	if err != nil {
-		return nil, err
-	}
-	part := v.Window.Bounded()
-	if part && !v.Window.Subject.IsZero() {
-		return nil, exit.Misused("want one of a subject and a part of the log: of one subject all of it is judged")
-	}
-	if v.parts, err = v.Window.Parts(ctx, admin, v.cluster.Topics.Events, v.layout().Partitions); err != nil {
-		return nil, err
-	}
-	if part {
-		if err := window.Some(v.parts); err != nil {
-			return nil, err
-		}
-	}
-	total := make(map[int32]int64, len(v.parts))
-	for _, p := range slices.Sorted(maps.Keys(v.parts)) {
-		of := v.parts[p]
-		if part && of.Cut {
-			v.report.Cut = append(v.report.Cut, p)
-		}
-		switch {
-		case !part:
-			total[p] = of.Log.End - of.Log.First
-		case of.From < of.To:
-			total[p] = of.Log.End - of.Log.First + of.To - of.From
-		}
-	}
-	return total, nil
-}
-
 // all compares the partitions, the largest first, so that none is left to one
 // processor at the end.
 func (v *verifier) all(ctx context.Context, total map[int32]int64) error {

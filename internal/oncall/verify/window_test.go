@@ -178,8 +178,7 @@ func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
 	o.live(t, 0, under("order-1", outside), rubbish(parked), stray, under("order-1", inside)) // offsets 0 to 3
 	o.live(t, 200)
 	o.settle(t)
-	window := offsets(partition, 1, 4)
-	_, found := o.verify(t, Config{Window: window})
+	_, found := o.verify(t, Config{Window: offsets(partition, 1, 4)})
 	require.Empty(t, found)
 
 	l, ctx := o.inspector(t, "marketing").Layout(), t.Context()
@@ -189,7 +188,7 @@ func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 1, n, who)
 	}
-	r, found := o.verify(t, Config{Window: window})
+	r, found := o.verify(t, Config{Window: offsets(partition, 1, 4)})
 	require.Equal(t, map[string]bool{parked: true, astray: true, inside: true}, named(found))
 	require.Equal(t, map[Kind]int64{Unheld: 3}, r.Kinds)
 	_, found = o.verify(t, Config{Window: offsets(partition, 4, 0)})
@@ -203,6 +202,17 @@ func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
 		r, found = o.verify(t, Config{Window: offsets(partition, other.offset, other.offset+1)})
 		require.Len(t, found, want)
 		require.EqualValues(t, want, r.Kinds[HeldByNone])
+	}
+
+	// So with an offset of another partition, when both are in the window.
+	elsewhere := all[slices.IndexFunc(all, func(l line) bool { return l.partition != partition })]
+	require.NoError(t, o.client.HSet(ctx, held(other.key), other.key, fmt.Sprintf("1/%d@%d", elsewhere.partition, elsewhere.offset)).Err())
+	for w, want := range map[*window.Window]map[Kind]int64{
+		{Since: time.Now().Add(-time.Hour)}:                                {Unheld: 4, HeldByNone: 1},
+		{Partitions: []int32{partition}, From: other.offset, To: o.events}: {},
+	} {
+		r, _ = o.verify(t, Config{Window: *w})
+		require.Equal(t, want, r.Kinds)
 	}
 
 	// Of somebody without an event in the window it is nobody's question.

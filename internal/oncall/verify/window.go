@@ -2,16 +2,57 @@ package verify
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
+	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/fold"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // lookLot is how many people are looked at together, at some 200 bytes each: they may
 // be as many as are kept at a time.
 const lookLot = 10_000
+
+// partial says whether only some people are compared.
+func (v *verifier) partial() bool { return v.Window.Bounded() || !v.Window.Subject.IsZero() }
+
+// extent works out where there is anything to compare, and returns how much there is
+// to read, by partition.
+func (v *verifier) extent(ctx context.Context) (map[int32]int64, error) {
+	admin, err := v.cluster.Admin()
+	if err != nil {
+		return nil, err
+	}
+	part := v.Window.Bounded()
+	if part && !v.Window.Subject.IsZero() {
+		return nil, exit.Misused("want one of a subject and a part of the log: of one subject all of it is judged")
+	}
+	if v.parts, err = v.Window.Parts(ctx, admin, v.cluster.Topics.Events, v.layout().Partitions); err != nil {
+		return nil, err
+	}
+	if part {
+		if err := window.Some(v.parts); err != nil {
+			return nil, err
+		}
+	}
+	total := make(map[int32]int64, len(v.parts))
+	for _, p := range slices.Sorted(maps.Keys(v.parts)) {
+		of := v.parts[p]
+		if part && of.Cut {
+			v.report.Cut = append(v.report.Cut, p)
+		}
+		switch {
+		case !part:
+			total[p] = of.Log.End - of.Log.First
+		case of.From < of.To:
+			total[p] = of.Log.End - of.Log.First + of.To - of.From
+		}
+	}
+	return total, nil
+}
 
 // gather notes whose records of the share stand in the window: at most as many as are
 // kept at a time, or it is [fold.ErrCrowd].
