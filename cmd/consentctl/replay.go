@@ -18,7 +18,6 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/logread"
-	"github.com/kelisim/kelisim/internal/oncall/moment"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 	"github.com/kelisim/kelisim/internal/oncall/record"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
@@ -76,34 +75,24 @@ func (s *session) witnesses(ctx context.Context) (all []basis.Spots, err error) 
 
 // selectionFlags choose records of the log.
 type selectionFlags struct {
-	subject        string
-	since, until   moment.Flag
-	partitions     []int32
-	from, to       int64
+	windowFlags
 	types, sources []string
 	filter         string
 }
 
 func (f *selectionFlags) add(c *cobra.Command) {
+	f.windowFlags.add(c)
 	flags := c.Flags()
-	flags.Var(&f.since, "since", "from this time on, as in 2026-11-22T10:00:00Z, or from so long ago, as in 2h")
-	flags.Var(&f.until, "until", "before this time")
-	flags.Int32SliceVar(&f.partitions, "partitions", nil, "only these")
-	flags.Int64Var(&f.from, "from-offset", 0, "from this offset on, of one partition")
-	flags.Int64Var(&f.to, "to-offset", 0, "before this offset, of one partition")
-	flags.StringVar(&f.subject, "subject", "", "only this subject's; reads one partition")
 	flags.StringSliceVar(&f.types, "type", nil, "only of these types, as in consent.withdrawn")
 	flags.StringSliceVar(&f.sources, "source", nil, "only of these CloudEvents sources")
 	flags.StringVar(&f.filter, "filter", "", "only events that this CESQL expression is true of; it may not look at the subject")
 }
 
 func (f *selectionFlags) selection() (replay.Selection, error) {
-	s := replay.Selection{Partitions: f.partitions, From: f.from, To: f.to, Since: f.since.Time, Until: f.until.Time}
-	var err error
-	if f.subject != "" {
-		if s.Subject, err = events.ParseSubject(f.subject); err != nil {
-			return s, exit.Misused("--subject: %w", err)
-		}
+	w, err := f.window()
+	s := replay.Selection{Window: w}
+	if err != nil {
+		return s, err
 	}
 	for _, name := range f.types {
 		t := events.ParseType(record.FullType(name))

@@ -17,33 +17,32 @@ const maxKept = 100_000
 
 func newVerify(p *program) *cobra.Command {
 	var cfg verify.Config
-	var subject string
-	var partitions []int
+	var part windowFlags
 	c := &cobra.Command{
 		Use: "verify", Short: "Compare what the services hold with what the log says", Args: cobra.NoArgs,
 		Long: "Compare what the services hold with what the log says, beside live traffic, and name every difference. It folds the log\n" +
 			"as the services do, a partition at a time, and keeps --states states in memory: a partition with more subjects is read\n" +
 			"once for each share of them. Exits with 3 when something differs, cannot be judged, or a service has no\n" +
-			"cache. What a service has not applied yet is counted and not judged: see lag.",
+			"cache. What a service has not applied yet is counted and not judged: see lag.\n\n" +
+			"A window, by time or by offsets, chooses people: whoever has an event in it, and nobody else. They are judged by their whole\n" +
+			"history up to where each service stands, since a window by itself gives nobody's state. The log is read from its beginning\n" +
+			"all the same, but for partitions without a record in the window; of the records of others only the key. Parked events are\n" +
+			"compared that stand in the window or under the key of whom it chose. Digests are of everybody, so none is compared. Offsets\n" +
+			"of the window that a service has not come to are counted. A window in which nothing stands is called wrongly (2); one\n" +
+			"whose beginning the log may have lost exits with 3.",
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&cfg.Services, "service", nil, "only these services")
-	flags.IntSliceVar(&partitions, "partition", nil, "only these partitions")
-	flags.StringVar(&subject, "subject", "", "only this person")
+	part.add(c)
 	flags.IntVar(&cfg.States, "states", verify.DefaultStates, "states kept in memory at a time, at some 300 bytes each")
 	flags.BoolVar(&cfg.Raw, "raw", false, "also read the log without folding it, to say how fast that is")
 	return p.reading(c, func(ctx context.Context, s *session, _ []string) (output.Result, error) {
 		var err error
-		if subject != "" {
-			if cfg.Subject, err = parseSubject(subject); err != nil {
-				return nil, err
-			}
+		if cfg.Window, err = part.window(); err != nil {
+			return nil, err
 		}
-		if cfg.States < 1 || subject != "" && len(partitions) > 0 {
-			return nil, exit.Misused("want --states of 1 or more, and one of --subject and --partition")
-		}
-		for _, p := range partitions {
-			cfg.Partitions = append(cfg.Partitions, int32(p))
+		if cfg.States < 1 {
+			return nil, exit.Misused("want --states of 1 or more")
 		}
 		return s.verify(ctx, cfg)
 	})

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,8 +63,12 @@ func (l *links) offsetsAt(ctx context.Context, millis int64, partitions []int32)
 			return found, nil
 		}
 	}
-	if ctx.Err() != nil {
-		failed = context.Cause(ctx)
+	switch cause := context.Cause(ctx); {
+	case cause == nil || errors.Is(failed, cause):
+	case failed == nil:
+		failed = cause
+	default:
+		failed = fmt.Errorf("%w: %w", cause, failed)
 	}
 	return nil, fmt.Errorf("offsets of %s: %w", l.topic, failed)
 }

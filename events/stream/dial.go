@@ -29,19 +29,26 @@ const (
 // stale connections of others. The routing of the named topics is kept, or of
 // all topics when none is named. Whoever makes one calls CloseIdleConnections on
 // it at the end, or its goroutines stay (kafka-go#1358).
-func (c Config) transport(topics ...string) (*kafka.Transport, error) {
+func (c Config) transport(topics ...string) (*transport, error) {
 	conn, err := newConnector(c)
 	if err != nil {
 		return nil, err
 	}
-	return &kafka.Transport{
-		Dial:           conn.DialContext,
+	s := newSilence()
+	return &transport{silence: s, Transport: &kafka.Transport{
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ready, err := conn.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return s.watch(ready, addr), nil
+		},
 		DialTimeout:    conn.timeout + time.Second, // ours ends first and says why
 		IdleTimeout:    idleTimeout,
 		MetadataTTL:    metadataTTL,
 		MetadataTopics: topics,
 		ClientID:       c.clientID(),
-	}, nil
+	}}, nil
 }
 
 // dialer makes what kafka-go's group membership dials with; the same security

@@ -28,7 +28,7 @@ type links struct {
 	topic string
 
 	mu        sync.Mutex
-	transport *kafka.Transport
+	transport *transport
 }
 
 // newLinks checks the configuration; it opens no connection.
@@ -57,7 +57,7 @@ func (l *links) rebuild() error {
 // close gives up all connections.
 func (l *links) close() { l.current().CloseIdleConnections() }
 
-func (l *links) current() *kafka.Transport {
+func (l *links) current() *transport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.transport

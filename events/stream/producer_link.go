@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/produce"
 	"github.com/segmentio/kafka-go/protocol/rawproduce"
@@ -20,7 +19,7 @@ const firstCorrelation = 1
 
 // link is the producer's way to the brokers: kafka-go's connection pool.
 type link struct {
-	transport *kafka.Transport
+	transport *transport
 	addr      net.Addr
 	clientID  string
 	timeout   time.Duration // of one request

@@ -16,6 +16,7 @@ const (
 	batchLengthEnd      = 12 //
 	batchCRCAt          = 17 // uint32: CRC-32C of everything from the attributes on
 	batchAttributesAt   = 21 // int16
+	batchFirstTimeAt    = 27 // int64: the records' own times are counted from it
 	batchMaxTimestampAt = 35 // int64
 	batchHeaderLen      = 61
 )
@@ -145,8 +146,10 @@ func hasAppendTime(info *kfake.TopicInfo) bool {
 	return v != nil && *v == "LogAppendTime"
 }
 
-// stamp writes the append time into one batch, as a broker does: only the max timestamp, the producer's own times stay.
-// A batch that is not in order is left as it is, for kfake to refuse.
+// stamp writes the append time into one batch, as a broker does, where it stands for the time of every record. A broker
+// leaves the first timestamp as it is. Here it is the append time too: kfake, asked where a time is in the log, looks at
+// the records' own times, and passed over a batch that was made before that time and appended behind it. A batch that
+// is not in order is left as it is, for kfake to refuse.
 func stamp(batch []byte, millis int64) bool {
 	if len(batch) < batchHeaderLen || checksum(batch) != binary.BigEndian.Uint32(batch[batchCRCAt:]) {
 		return false
@@ -156,6 +159,7 @@ func stamp(batch []byte, millis int64) bool {
 		return false // a producer may not claim an append time; kfake's own answer stands
 	}
 	binary.BigEndian.PutUint16(batch[batchAttributesAt:], attributes|attributeMark)
+	binary.BigEndian.PutUint64(batch[batchFirstTimeAt:], uint64(millis))
 	binary.BigEndian.PutUint64(batch[batchMaxTimestampAt:], uint64(millis))
 	binary.BigEndian.PutUint32(batch[batchCRCAt:], checksum(batch))
 	return true

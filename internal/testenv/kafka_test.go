@@ -35,6 +35,20 @@ func TestAppendTimeIsTheBrokers(t *testing.T) {
 	require.WithinDuration(t, time.Now(), rec.Timestamp, time.Minute)
 }
 
+func TestALogIsSearchedByAppendTime(t *testing.T) {
+	b := testenv.Kafka(t)
+	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Config: logAppendTime})
+	began := time.Now().Add(-time.Minute)
+	produceAt(t, b, topic, began.Add(-time.Hour)) // made before, appended behind it
+	found, err := b.Admin(t).ListOffsetsAfterMilli(t.Context(), began.UnixMilli(), topic)
+	require.NoError(t, err)
+	at, ok := found.Lookup(topic, 0)
+	require.True(t, ok)
+	require.NoError(t, at.Err)
+	require.Zero(t, at.Offset)
+	require.Greater(t, at.Timestamp, began.UnixMilli(), "it is that of a record, and not the log's end")
+}
+
 func TestRestartedKafkaKeepsItsDataAndPort(t *testing.T) {
 	b := testenv.StartKafka(t, testenv.KafkaConfig{})
 	topic := b.Topic(t, testenv.TopicSpec{Name: "events", Config: logAppendTime})

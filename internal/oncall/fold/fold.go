@@ -22,6 +22,8 @@ type Config struct {
 	Layout cache.Layout   // of the services: where subjects are, and which share each belongs to
 	Only   events.Subject // fold nobody else; zero: everybody
 	Limit  int            // subjects at a time; at least 1
+
+	Wanted func(key []byte) bool // of the records of others nothing is read but the key; nil: everybody is wanted
 }
 
 // Person is what the log says of one subject.
@@ -107,8 +109,14 @@ func (f *Fold) mine(key []byte) bool {
 	if !f.cfg.Only.IsZero() {
 		return string(key) == f.cfg.Only.Reveal()
 	}
-	return f.Share.Whole() || f.Share.Has(bucketOf(f.cfg.Layout, key))
+	if f.cfg.Wanted != nil && !f.cfg.Wanted(key) {
+		return false
+	}
+	return f.Share.HasKey(f.cfg.Layout, key)
 }
+
+// Has says whether a subject is among those that are folded.
+func (f *Fold) Has(s events.Subject) bool { return !s.IsZero() && f.mine([]byte(s.Reveal())) }
 
 // record does what the services do with one (package consumers, reader).
 func (f *Fold) record(r *stream.Record) {

@@ -33,7 +33,7 @@ func (s Share) Rest() (rest Share, ok bool) {
 // Whole says whether the share is everybody.
 func (s Share) Whole() bool { return s.From == 0 && s.To == s.all }
 
-// bucketOf is the bucket of a record's key.
-func bucketOf(l cache.Layout, key []byte) int32 {
-	return events.PartitionOf(string(key), l.Partitions*l.Buckets) / l.Partitions
+// HasKey says whether the share has a record, by its key.
+func (s Share) HasKey(l cache.Layout, key []byte) bool {
+	return s.Whole() || s.Has(events.PartitionOf(key, l.Partitions*l.Buckets)/l.Partitions)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/audit"
-	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // Wish is how a replay is to be done, beside what is replayed.
@@ -60,7 +60,7 @@ func (b *Bench) NewPlan(ctx context.Context, s Selection, wish Wish) (*Plan, err
 		strays = append(strays, astray...)
 	}
 	if !p.selects() {
-		return nil, exit.Misused("nothing of the log is selected")
+		return nil, window.Nothing()
 	}
 	if err := b.planStrays(ctx, p, strays, ends); err != nil {
 		return nil, err

@@ -13,37 +13,46 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/fold"
 )
 
-// maxStrays bounds the misplaced events of a replay, at some 200 bytes each: there
+// maxStrays bounds the strays of a replay, at some 200 bytes each: there
 // are never many, since each is one that a person has to look at.
 const maxStrays = 250_000
 
-// stray is an event that stands in another partition than its subject's. Services
-// put it aside, and it holds the subject.
+// stray is an event that its subject's history does not tell of: it stands in another
+// partition than its subject's, or under another key. Services put it aside, and it
+// holds the subject.
 type stray struct {
 	who   events.Subject
 	first events.Position // what the hold is known by
 	at    events.Position
 }
 
-// strayOf returns the stray that a record is, if it is one; e is nil where it
-// cannot be read, and kind is what it says of itself all the same.
-func (b *Bench) strayOf(r *stream.Record, who events.Subject, e *events.Event, kind events.Type) (stray, bool) {
-	if who.IsZero() || events.PartitionOf(r.Key, b.Partitions) == r.Partition || kind != 0 && !kind.Restricts() {
-		return stray{}, false
+// straysOf returns whom a record holds as a stray: who its key says, and whom it names
+// where it cannot be read. e is nil then, and kind is what it says of itself all the same.
+func (b *Bench) straysOf(r *stream.Record, who, named events.Subject, e *events.Event, kind events.Type) (all []stray) {
+	if kind != 0 && !kind.Restricts() {
+		return nil
 	}
-	s := stray{who: who, at: events.Position{Generation: b.Generation, Partition: r.Partition, Offset: r.Offset}}
+	s := stray{at: events.Position{Generation: b.Generation, Partition: r.Partition, Offset: r.Offset}}
 	if s.first = s.at; e != nil && !e.First.IsZero() {
 		s.first = e.First.Position
 	}
-	return s, true
+	if !who.IsZero() && events.PartitionOf(r.Key, b.Partitions) != r.Partition {
+		s.who = who
+		all = append(all, s)
+	}
+	if !named.IsZero() && named != who {
+		s.who = named
+		all = append(all, s)
+	}
+	return all
 }
 
-// planStrays adds the holds of misplaced events that services lost. Each is judged
+// planStrays adds the holds of strays that services lost. Each is judged
 // by the history of its subject, in the subject's own partition: it may have been
 // redriven there.
 func (b *Bench) planStrays(ctx context.Context, p *Plan, strays []stray, ends map[int32]stream.Offsets) error {
 	if len(strays) > maxStrays {
-		return exit.Refuse("%d misplaced events in the range: at most %d; choose a smaller one", len(strays), maxStrays)
+		return exit.Refuse("%d events in wrong partitions or under wrong keys in the range: at most %d; choose a smaller one", len(strays), maxStrays)
 	}
 	by := make(map[int32][]stray)
 	for _, s := range strays {
@@ -87,7 +96,10 @@ func (b *Bench) planStraysOf(ctx context.Context, p *Plan, own int32, strays []s
 func (h *history) released(s stray) bool {
 	hold := fold.Hold{Subject: s.who, At: s.first}
 	held := h.fold.Holds[hold]
-	return held != nil && (held.Released >= 0 || h.basis != nil && !slices.Contains(h.fold.Elsewhere, hold))
+	if held == nil || held.Now() { // snapshots tell of one in its own partition as of any other
+		return false
+	}
+	return held.Released >= 0 || h.basis != nil && !slices.Contains(h.fold.Elsewhere, hold)
 }
 
 // lostStrays returns which a service has met, and does not know of.
@@ -132,7 +144,7 @@ func (p *Plan) addHolds(service string, own int32, lost []stray) int {
 	return len(people)
 }
 
-// elsewhere returns the holds by misplaced events that snapshots tell of.
+// elsewhere returns the holds by events of other partitions that snapshots tell of.
 func (h *history) elsewhere() (all []stray) {
 	for _, hold := range h.fold.Elsewhere {
 		if hold.At.Generation == h.bench.Generation && hold.At.Partition < h.bench.Partitions {

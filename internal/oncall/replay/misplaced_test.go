@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // astray publishes a withdrawal into another partition than its subject's.
@@ -71,7 +73,7 @@ func TestLostHoldsOfMisplacedEventsAreLaidAgain(t *testing.T) {
 		s.unhold("marketing", who)
 	}
 
-	p := s.plan(replay.Selection{Sources: []string{"/kiosk"}, Partitions: []int32{at.Partition, broken.Partition}}, replay.Wish{})
+	p := s.plan(replay.Selection{Sources: []string{"/kiosk"}, Window: window.Window{Partitions: []int32{at.Partition, broken.Partition}}}, replay.Wish{})
 	require.Empty(t, p.Mends)
 	require.Len(t, p.Holds, 2, "what was redriven holds nobody")
 	require.Equal(t, 2, p.Services[0].Unheld())
@@ -97,9 +99,96 @@ func TestHoldsOfMisplacedEventsThatTheLogLostAreLaidAgain(t *testing.T) {
 	s.decide(who, events.AgreementEnded)
 	s.settle()
 	s.unhold("marketing", who)
-	p := s.plan(replay.Selection{Subject: who}, replay.Wish{})
+	p := s.plan(replay.Selection{Window: window.Window{Subject: who}}, replay.Wish{})
 	require.Len(t, p.Holds, 1)
 	_, err := s.apply(p, replay.Orders{Operator: "aigerim"})
 	require.NoError(t, err)
 	require.Equal(t, []events.Position{at}, s.heldBy("marketing", who))
+}
+
+// An event under the key of something else, or under none, holds whom it names, and who
+// the key says, wherever it stands.
+func TestLostHoldsOfEventsUnderWrongKeysAreLaidAgain(t *testing.T) {
+	s := newScene(t, 20, 100)
+	of := func(key string, at int32) func(*stream.Message) {
+		return func(m *stream.Message) {
+			if m.Key, m.Partition = []byte(key), at; key == "" {
+				m.Key = nil
+			}
+		}
+	}
+	home := func(who events.Subject) int32 { return events.PartitionOf(who.Reveal(), partitions) }
+	var order events.Subject // of the same partition
+	for i := 0; order.IsZero() || home(order) != home(s.people[0]); i++ {
+		order, _ = events.ParseSubject(fmt.Sprint("order-", i))
+	}
+	at := map[events.Subject]events.Position{
+		s.people[0]: s.astray(s.people[0], of(order.Reveal(), home(s.people[0]))),
+		s.people[1]: s.astray(s.people[1], of("", home(s.people[1]))),
+		s.people[2]: s.astray(s.people[2], of("", (home(s.people[2])+1)%partitions)),
+	}
+	redriven := s.people[3]
+	other := s.astray(redriven, of("", home(redriven)))
+	again := s.encode(&events.Event{
+		ID: "astray-" + redriven.Reveal(), Source: "/kiosk", Type: events.Withdrawn, Method: events.ByPerson, Subject: redriven, Purposes: 2,
+		Decided: events.MillisOf(time.Now()), Data: []byte(`{"channel":"app"}`), First: events.Stamp{Position: other, Appended: events.MillisOf(time.Now())},
+	})
+	_, err := s.producer.Publish(t.Context(), again)
+	require.NoError(t, err)
+	s.settle()
+	at[order] = at[s.people[0]]
+	for who, position := range at {
+		require.Equal(t, []events.Position{position}, s.heldBy("marketing", who))
+	}
+	require.Empty(t, s.heldBy("marketing", redriven))
+	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+	for who := range at {
+		s.unhold("marketing", who)
+	}
+	s.unhold("marketing", redriven)
+
+	one := s.plan(replay.Selection{Window: window.Window{Subject: s.people[0]}}, replay.Wish{})
+	require.Empty(t, one.Mends)
+	require.Equal(t, 1, one.Ranges[0].Subjects)
+	require.Len(t, one.Holds, 1, "of one person that is in reach which stands in the own partition, and nobody else's")
+	require.True(t, s.plan(replay.Selection{Window: window.Window{Subject: s.people[2]}}, replay.Wish{}).Empty())
+
+	p := s.plan(replay.Selection{Sources: []string{"/kiosk"}}, replay.Wish{})
+	require.Empty(t, p.Mends)
+	require.Len(t, p.Holds, len(at), "what was redriven holds nobody")
+	report, err := s.apply(p, replay.Orders{Operator: "aigerim"})
+	require.NoError(t, err)
+	require.Equal(t, replay.Counts{Held: len(at)}, report.Total())
+	for who, position := range at {
+		require.Equal(t, []events.Position{position}, s.heldBy("marketing", who))
+	}
+	require.Empty(t, s.heldBy("marketing", redriven))
+	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+}
+
+// Snapshots tell of what stands in the person's own partition, too, whether the log has
+// the event still or not.
+func TestHoldsOfEventsUnderWrongKeysAreLaidAgainFromSnapshots(t *testing.T) {
+	s := newScene(t, 20, 400)
+	who := s.people[0]
+	at := s.astray(who, func(m *stream.Message) { m.Key, m.Partition = nil, events.PartitionOf(who.Reveal(), partitions) })
+	s.settle()
+	s.snapshots()
+	again := func(of window.Window) {
+		t.Helper()
+		s.unhold("marketing", who)
+		p := s.plan(replay.Selection{Window: of}, replay.Wish{})
+		require.Len(t, p.Holds, 1)
+		_, err := s.apply(p, replay.Orders{Operator: "aigerim"})
+		require.NoError(t, err)
+		require.Equal(t, []events.Position{at}, s.heldBy("marketing", who))
+	}
+	s.forget(3) // it is the last one of its partition
+	again(window.Window{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1})
+	for range 3 {
+		s.decide(who, events.AgreementEnded)
+	}
+	s.settle()
+	s.forget(3)
+	again(window.Window{})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 func TestReplayBringsBackOnlyWhatWasPlanned(t *testing.T) {
@@ -71,7 +72,7 @@ func TestGrantUnderAVersionThatIsNotKnownCountsAsAllowing(t *testing.T) {
 	s.decideUnder("2031-01", who, events.Granted, "research")
 	s.settle()
 	s.damage("marketing", who, "")
-	p := s.plan(replay.Selection{Subject: who}, replay.Wish{})
+	p := s.plan(replay.Selection{Window: window.Window{Subject: who}}, replay.Wish{})
 	require.Len(t, p.Mends, 1)
 	require.Equal(t, replay.Allow, p.Mends[0].Effect)
 	require.Contains(t, p.Mends[0].Opens, events.Purpose("research"))

@@ -72,7 +72,7 @@ type Service struct {
 	Buckets int32  `json:"buckets"`
 	Parts   []Part `json:"parts"`
 
-	Misplaced int `json:"misplaced,omitempty"` // subjects who lost the hold of an event that the range has in a wrong partition
+	Misplaced int `json:"misplaced,omitempty"` // subjects who lost the hold of an event that the range has in a wrong partition or under a wrong key
 }
 
 // Part is the same in one partition. What the effects count are subjects.

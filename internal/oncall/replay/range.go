@@ -6,13 +6,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"strings"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 )
 
 // chosen are whom the selected records of a range are about: subjects of its
-// partition, by id, and events that stand in it by mistake.
+// partition, by id, and events that hold others than its partition and their key say.
 type chosen struct {
 	subjects map[string]events.Subject
 	strays   []stray
@@ -47,11 +48,11 @@ func (b *Bench) enter(out *Range, whom *chosen, s *Selection, partition int32, r
 	who, fault := events.ParseSubject(string(r.Key))
 	var e events.Event
 	decoded := b.Decoder.Decode(r, &e) == nil
-	read := &e
+	read, named := &e, events.Subject{}
 	if !decoded {
-		read = nil
+		read, named = nil, cloned(e.Subject)
 	}
-	if !s.wants(r, who, read) {
+	if !s.wants(r, who, named, read) {
 		return
 	}
 	out.Selected++
@@ -68,12 +69,20 @@ func (b *Bench) enter(out *Range, whom *chosen, s *Selection, partition int32, r
 	if fault != nil || !decoded || events.PartitionOf(r.Key, b.Partitions) != partition {
 		out.Strange++
 	}
-	if fault == nil && events.PartitionOf(r.Key, b.Partitions) == partition {
+	if fault == nil && events.PartitionOf(r.Key, b.Partitions) == partition && s.is(who) {
 		whom.subjects[who.Reveal()] = who
 	}
-	if stray, is := b.strayOf(r, who, read, e.Type); is {
-		whom.strays = append(whom.strays, stray)
+	for _, stray := range b.straysOf(r, who, named, read, e.Type) {
+		if s.is(stray.who) {
+			whom.strays = append(whom.strays, stray)
+		}
 	}
+}
+
+// cloned returns the subject that a record names, for when the record is gone.
+func cloned(s events.Subject) events.Subject {
+	s, _ = events.ParseSubject(strings.Clone(s.Reveal())) // it was one, or is nobody still
+	return s
 }
 
 // digest adds a record to the digest of a range.

@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 func TestReplayOfAHealthyCacheChangesNoByte(t *testing.T) {
@@ -163,7 +164,7 @@ func TestHalfOfABatchIsNoDamage(t *testing.T) {
 	testenv.Parallel(t)
 	s := newScene(t, 60, 600)
 	s.bench.Caches["marketing"] = &torn{Cache: s.bench.Caches["marketing"]}
-	require.Empty(t, s.plan(replay.Selection{Partitions: []int32{0}}, replay.Wish{}).Mends)
+	require.Empty(t, s.plan(replay.Selection{Window: window.Window{Partitions: []int32{0}}}, replay.Wish{}).Mends)
 }
 
 // A service that stands still is compared where it stands, one that runs where it is.

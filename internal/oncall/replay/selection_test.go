@@ -13,6 +13,7 @@ import (
 	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
@@ -39,12 +40,12 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		sel  replay.Selection
 		want int
 	}{
-		"a subject":   {replay.Selection{Subject: who}, 2},
-		"offsets":     {replay.Selection{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1}, 2},
-		"a type":      {replay.Selection{Types: []events.Type{events.Blocked}, Since: began}, 2},
+		"a subject":   {replay.Selection{Window: window.Window{Subject: who}}, 2},
+		"offsets":     {replay.Selection{Window: window.Window{Partitions: []int32{at.Partition}, From: at.Offset, To: at.Offset + 1}}, 2},
+		"a type":      {replay.Selection{Types: []events.Type{events.Blocked}, Window: window.Window{Since: began}}, 2},
 		"a source":    {replay.Selection{Sources: []string{"/told"}, Types: []events.Type{events.Blocked}}, 2},
 		"a filter":    {replay.Selection{Filter: filter("type = '" + events.Blocked.String() + "' AND source LIKE '/to%'")}, 2},
-		"a partition": {replay.Selection{Partitions: []int32{0, 1, 2, 3}}, everything},
+		"a partition": {replay.Selection{Window: window.Window{Partitions: []int32{0, 1, 2, 3}}}, everything},
 	} {
 		p := s.plan(c.sel, replay.Wish{})
 		require.Len(t, p.Mends, c.want, name)
@@ -60,13 +61,13 @@ func TestSelectionsChooseWhoIsReplayed(t *testing.T) {
 		require.ErrorContains(t, err, "nothing of the log is selected")
 		require.Equal(t, exit.Usage, exit.Code(err))
 	}
-	for text, sel := range map[string]replay.Selection{
+	for text, w := range map[string]window.Window{
 		"nothing of the log is selected": {Until: began.Add(-24 * time.Hour)},
 		"offsets are of one partition":   {From: 1},
 		"has none of that number":        {Partitions: []int32{9}},
 		"the subject's events are in":    {Subject: who, Partitions: []int32{(at.Partition + 1) % partitions}},
 	} {
-		_, err := s.bench.NewPlan(t.Context(), sel, replay.Wish{})
+		_, err := s.bench.NewPlan(t.Context(), replay.Selection{Window: w}, replay.Wish{})
 		require.ErrorContains(t, err, text)
 		require.Equal(t, exit.Usage, exit.Code(err))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/basis"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
@@ -100,7 +101,7 @@ func TestLogThatLostItsBeginningIsReplayedFromTheSnapshots(t *testing.T) {
 		}
 	}
 	s.digestsAreRight()
-	require.Empty(t, s.plan(replay.Selection{Subject: lost}, replay.Wish{}).Mends)
+	require.Empty(t, s.plan(replay.Selection{Window: window.Window{Subject: lost}}, replay.Wish{}).Mends)
 }
 
 // A state that is newer than where a service stands says nothing of where it ought to be.
@@ -114,14 +115,14 @@ func TestServiceBehindTheSnapshotsIsNotJudgedByThem(t *testing.T) {
 	s.snapshots()
 	s.forget(1)
 	s.damage("targeting", who, "")
-	p := s.plan(replay.Selection{Subject: who}, replay.Wish{})
+	p := s.plan(replay.Selection{Window: window.Window{Subject: who}}, replay.Wish{})
 	require.Empty(t, p.Mends)
 	for i := range p.Services {
 		require.Equal(t, map[string]int{"marketing": 0, "targeting": 1}[p.Services[i].Service], p.Services[i].Unjudged())
 	}
 	s.start("targeting")
 	s.settle()
-	p = s.plan(replay.Selection{Subject: who}, replay.Wish{})
+	p = s.plan(replay.Selection{Window: window.Window{Subject: who}}, replay.Wish{})
 	require.LessOrEqual(t, len(p.Mends), 1)
 	for i := range p.Services {
 		require.Zero(t, p.Services[i].Unjudged())

@@ -12,11 +12,15 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 )
 
-// wants says whether a record of the range is selected; e is nil where it cannot
-// be read. What such a record says of its source is believed.
-func (s *Selection) wants(r *stream.Record, who events.Subject, e *events.Event) bool {
+// is says whether a subject may be selected.
+func (s *Selection) is(who events.Subject) bool { return s.Subject.IsZero() || who == s.Subject }
+
+// wants says whether a record of the range is selected, by whom its key says, and
+// whom it names where it cannot be read; e is nil then. What such a record says of its
+// source is believed.
+func (s *Selection) wants(r *stream.Record, who, named events.Subject, e *events.Event) bool {
 	switch {
-	case !s.Subject.IsZero() && who != s.Subject:
+	case !s.is(who) && !s.is(named):
 		return false
 	case len(s.Types) > 0 && (e == nil || !slices.Contains(s.Types, e.Type)):
 		return false

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 	"github.com/kelisim/kelisim/schemas"
 )
 
@@ -40,7 +41,7 @@ func TestHoldsOfEventsUnderWrongKeysAreCompared(t *testing.T) {
 		require.Empty(t, found)
 	}
 	for _, s := range concealed[:4] {
-		_, found := o.verify(t, Config{Subject: s})
+		_, found := o.verify(t, Config{Window: window.Window{Subject: s}})
 		require.Empty(t, found)
 	}
 

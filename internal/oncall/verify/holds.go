@@ -74,24 +74,24 @@ func (p *pass) compareHold(service int, at cache.Spot, who events.Subject, h cac
 	}
 }
 
-// ours says whether the fold knows what stands at a position: it has read it, or
-// began with the holds of everything before.
+// ours says whether the fold knows what stands at a position, whomever it names: it has
+// read it, or began with the holds of everything before.
 func (p *pass) ours(at events.Position) bool {
-	return at.Generation == p.layout().Generation && at.Partition == p.result.Partition &&
+	return at.Generation == p.layout().Generation && at.Partition == p.result.Partition && p.result.Window.has(at.Offset) &&
 		(p.first <= at.Offset || p.result.Source == FromSnapshots) && at.Offset < p.fold.Next
 }
 
 // eachHold calls each with the holds of the share.
 func (p *pass) eachHold(ctx context.Context, c *cache.Inspector, each func(events.Subject, []cache.Held) error) error {
-	if !p.Subject.IsZero() {
-		all, err := c.Holds(ctx, p.Subject)
+	if one := p.Window.Subject; !one.IsZero() {
+		all, err := c.Holds(ctx, one)
 		if err != nil {
 			return err
 		}
-		return each(p.Subject, all)
+		return each(one, all)
 	}
 	return c.AllHolds(ctx, p.result.Partition, func(who events.Subject, all []cache.Held) error {
-		if !p.fold.Share.Has(p.layout().BucketOf(who)) {
+		if !p.fold.Share.Has(p.layout().BucketOf(who)) || p.chosen != nil && !p.fold.Has(who) {
 			return nil
 		}
 		return each(who, all)
@@ -107,6 +107,9 @@ func (p *pass) keepStrays() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for h, held := range p.fold.Strays {
+		if !p.result.Window.has(held.From) && !p.fold.Has(h.Subject) {
+			continue // of somebody else, under a key that is in the window, too
+		}
 		p.strays = append(p.strays, stray{h, *held, p.result.Partition})
 	}
 	for _, h := range p.fold.Elsewhere {
@@ -156,9 +159,10 @@ func (v *verifier) compareStrays(ctx context.Context) error {
 	return nil
 }
 
-// covers says whether the fold of the partition read what stands at a position.
+// covers says whether the fold of the partition read what stands at a position,
+// whomever it names.
 func (p *Partition) covers(at events.Position, generation uint32) bool {
-	return at.Generation == generation && p.From <= at.Offset && at.Offset < p.To
+	return at.Generation == generation && p.From <= at.Offset && at.Offset < p.To && p.Window.has(at.Offset)
 }
 
 func (v *verifier) passHold(service int, kind Kind, h fold.Hold) {

@@ -27,6 +27,7 @@ type pass struct {
 	result *Partition
 	limit  int
 
+	chosen  map[string]struct{} // keys of the share in the window; nil: everybody is compared
 	fold    *fold.Fold
 	first   int64 // where the fold began to read the log
 	offsets stream.Offsets
@@ -41,6 +42,11 @@ func (p *pass) run(ctx context.Context, share fold.Share) error {
 	}
 	if err := p.look(ctx); err != nil {
 		return err
+	}
+	if p.result.Window != nil {
+		if err := p.gather(ctx, share); err != nil || len(p.chosen) == 0 {
+			return err
+		}
 	}
 	if err := p.begin(ctx, share); err != nil {
 		return err
@@ -68,7 +74,9 @@ func (p *pass) run(ctx context.Context, share fold.Share) error {
 // the partition was found to be judged by these.
 func (p *pass) begin(ctx context.Context, share fold.Share) error {
 	p.first = p.offsets.First
-	p.fold = fold.New(fold.Config{Rules: p.rules, Layout: p.layout(), Only: p.Subject, Limit: p.limit}, p.result.Partition, share, p.first)
+	p.fold = fold.New(fold.Config{
+		Rules: p.rules, Layout: p.layout(), Only: p.Window.Subject, Wanted: p.wanted(), Limit: p.limit,
+	}, p.result.Partition, share, p.first)
 	if p.result.Source != FromSnapshots {
 		return p.sumUp(ctx)
 	}
@@ -102,7 +110,8 @@ func (p *pass) look(ctx context.Context) error {
 }
 
 // follow folds on to where the service that is furthest stands, within what the
-// log has. Without any it is the end of the log.
+// log has, and past the window: what nobody has applied of it is no answer. Without
+// any service it is the end of the log.
 func (p *pass) follow(ctx context.Context) error {
 	to := int64(-1)
 	for _, s := range p.spots {
@@ -112,6 +121,9 @@ func (p *pass) follow(ctx context.Context) error {
 	}
 	if to < 0 || to > p.offsets.End {
 		to = p.offsets.End
+	}
+	if w := p.result.Window; w != nil {
+		to = max(to, w.To)
 	}
 	return p.foldTo(ctx, to)
 }
@@ -140,9 +152,8 @@ func (p *pass) scan(ctx context.Context, service int) error {
 	if !p.spots[service].Known {
 		return nil
 	}
-	if !p.Subject.IsZero() {
-		p.open[service] = []*fold.Person{p.fold.Person(p.Subject)}
-		return nil
+	if p.partial() {
+		return p.scanPeople(ctx, service)
 	}
 	at := p.bounds(service)
 	bit := uint32(1) << service

@@ -12,7 +12,7 @@ import (
 
 // Report is what a comparison found.
 type Report struct {
-	Events      int64          `json:"events"`   // of the log that were folded
+	Events      int64          `json:"events"`   // of the log that were read
 	Subjects    int64          `json:"subjects"` // that have a state by the log
 	Seconds     float64        `json:"seconds"`
 	Rate        float64        `json:"eventsPerSecond"`
@@ -20,6 +20,8 @@ type Report struct {
 	Differences int64          `json:"differences"`
 	Unjudged    int64          `json:"unjudged"` // states of subjects of whom neither log nor snapshots have all
 	Kinds       map[Kind]int64 `json:"kinds"`
+	Records     int64          `json:"windowRecords,omitempty"` // that stand in the window: whom they are about was compared, and nobody else
+	Cut         []int32        `json:"cut,omitempty"`           // partitions whose lost beginning may have been of the window
 	Partitions  []*Partition   `json:"partitions"`
 	Missing     []string       `json:"missing,omitempty"` // services that have to be there, and have no cache
 	Found       []Difference   `json:"found,omitempty"`   // where the caller keeps them
@@ -34,6 +36,7 @@ const (
 // Partition is what was found in one.
 type Partition struct {
 	Partition int32      `json:"partition"`
+	Window    *Part      `json:"window,omitempty"` // whoever has an event in it was compared; nil: everybody
 	Source    string     `json:"source"`
 	Why       string     `json:"why,omitempty"` // the log has lost its beginning, and snapshots could not stand in
 	From      int64      `json:"from"`          // the log was folded from here
@@ -46,6 +49,18 @@ type Partition struct {
 	marks  []mark
 	read   int64 // the log was read up to here, by any pass
 }
+
+// Part is the window in one partition: offsets, To exclusive.
+type Part struct {
+	From    int64 `json:"from"`
+	To      int64 `json:"to"`
+	Records int64 `json:"records"`
+
+	read int64 // counted up to here
+}
+
+// has says whether an offset is in the window, as all are where there is none.
+func (w *Part) has(offset int64) bool { return w == nil || w.From <= offset && offset < w.To }
 
 // whole says whether everything is known that decides.
 func (p *Partition) whole() bool { return p.Source == FromSnapshots || p.From == 0 }
@@ -62,6 +77,7 @@ type Service struct {
 	Moving      int64  `json:"moving,omitempty"`    // subjects that changed each time they were looked at
 	Unjudged    int64  `json:"unjudged,omitempty"`  // subjects of whom neither log nor snapshots have all
 	Dismissed   int64  `json:"dismissed,omitempty"` // parked events that on-call let go
+	Unapplied   int64  `json:"unapplied,omitempty"` // offsets of the window that it has not come to
 }
 
 // Difference is one thing that is otherwise than the log says.
@@ -121,6 +137,7 @@ func versionOf(s events.State) string {
 // take enters what a pass over a share came to.
 func (p *Partition) take(done *pass) {
 	p.From, p.To = done.first, max(p.To, done.fold.Next)
+	p.Passes++
 	for _, person := range done.fold.People {
 		if !person.State.IsZero() {
 			p.Subjects++
@@ -137,6 +154,9 @@ func (v *verifier) conclude(p *Partition, last *pass) {
 		s := p.service(i)
 		spot := last.spots[i]
 		s.Known, s.Next = spot.Known, spot.Next
+		if w := p.Window; w != nil {
+			s.Unapplied = w.To - min(max(w.From, spot.Next), w.To)
+		}
 		whole := func(kind Kind, log, stored string) { v.whole(p, i, kind, log, stored) }
 		switch {
 		case !spot.Known:
@@ -164,6 +184,9 @@ func hex(d cache.Digest) string { return fmt.Sprintf("%012x", uint64(d)) }
 // add enters a partition that is done.
 func (r *Report) add(p *Partition) {
 	r.Subjects += p.Subjects
+	if p.Window != nil {
+		r.Records += p.Window.Records
+	}
 	for _, s := range p.Services {
 		r.Unjudged += s.Unjudged
 	}

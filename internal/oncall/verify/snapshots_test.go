@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // Of people whose first events are no longer in the log nothing can be said; those
@@ -84,7 +85,7 @@ func TestWhatTheLogNoLongerHasIsJudgedBySnapshots(t *testing.T) {
 	r, found = o.verify(t, Config{})
 	require.Equal(t, map[Kind]int64{Missing: 1, Altered: 1, Unheld: 2, HeldByNone: 1}, r.Kinds, "%v", found)
 	who, _ := events.ParseSubject(old[0].field)
-	_, found = o.verify(t, Config{Subject: who})
+	_, found = o.verify(t, Config{Window: window.Window{Subject: who}})
 	require.Len(t, found, 1)
 	require.Equal(t, Missing, found[0].Kind)
 }

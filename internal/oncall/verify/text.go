@@ -18,6 +18,9 @@ func (r *Report) Text(w io.Writer) {
 		d.Text(w)
 	}
 	heading := []string{"PARTITION", "SERVICE", "LOG", "NEXT", "SUBJECTS", "DIGEST", "DIFFERENCES", "NOT JUDGED"}
+	if r.Records > 0 {
+		heading = append(heading, "WINDOW")
+	}
 	output.Columns(w, heading, func(yield func([]string) bool) {
 		for _, p := range r.Partitions {
 			for _, s := range p.Services {
@@ -32,11 +35,18 @@ func (r *Report) Text(w io.Writer) {
 			fmt.Fprintf(w, "partition %d: the log begins at %d, and snapshots cannot stand in: %s\n", p.Partition, p.From, p.Why)
 		}
 	}
+	for _, p := range r.Cut {
+		fmt.Fprintf(w, "partition %d: the log has lost its beginning, and perhaps a part of the window: whom that was about is not judged\n", p)
+	}
 	fmt.Fprintf(w, "%d events in %.1f s, %.0f a second", r.Events, r.Seconds, r.Rate)
 	if r.RawRate > 0 {
 		fmt.Fprintf(w, "; reading alone: %.0f a second", r.RawRate)
 	}
-	fmt.Fprintf(w, "\n%d subjects, %d differences\n", r.Subjects, r.Differences)
+	fmt.Fprintln(w)
+	if r.Records > 0 {
+		fmt.Fprintf(w, "%d records in the window: whom they are about is judged, and nobody else; digests are of everybody, so none is compared\n", r.Records)
+	}
+	fmt.Fprintf(w, "%d subjects, %d differences\n", r.Subjects, r.Differences)
 	if r.Unjudged > 0 {
 		fmt.Fprintf(w, "%d states were not judged: neither log nor snapshots have all that decides\n", r.Unjudged)
 	}
@@ -61,10 +71,14 @@ func (s *Service) row(p *Partition) []string {
 	if p.Source == FromSnapshots {
 		log = "snapshots, " + log
 	}
-	return []string{
+	row := []string{
 		fmt.Sprint(p.Partition), s.Service, log, next, fmt.Sprint(p.Subjects), digest,
 		fmt.Sprint(s.Differences), cmp.Or(s.notJudged(), "-"),
 	}
+	if p.Window != nil {
+		row = append(row, fmt.Sprintf("%d to %d", p.Window.From, p.Window.To))
+	}
+	return row
 }
 
 func (s *Service) notJudged() (text string) {
@@ -82,7 +96,8 @@ func (s *Service) notJudged() (text string) {
 
 func (s *Service) counts() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
-		_ = yield("behind", s.Behind) && yield("moving", s.Moving) && yield("unjudged", s.Unjudged) && yield("dismissed", s.Dismissed)
+		_ = yield("behind", s.Behind) && yield("moving", s.Moving) && yield("unjudged", s.Unjudged) && yield("dismissed", s.Dismissed) &&
+			yield("offsets not applied", s.Unapplied)
 	}
 }
 

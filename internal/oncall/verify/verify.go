@@ -7,6 +7,10 @@
 // order of the two reads. A service that is behind is not wrong: what it has not
 // applied yet is counted, not judged.
 //
+// A part of the log ([window.Window]) chooses people: those who have an event in it.
+// They are judged by their whole history, as everybody is, for a fold of a mere part
+// is nobody's state; nobody else is. Partitions without a record in it are not read.
+//
 // Its memory is bounded by Config.States, whatever the topic's size; see package fold.
 package verify
 
@@ -31,6 +35,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/fold"
 	"github.com/kelisim/kelisim/internal/oncall/progress"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 )
 
 // DefaultStates is how many states are kept at a time, at some 300 bytes each.
@@ -38,12 +43,11 @@ const DefaultStates = 2_000_000
 
 // Config says what is compared.
 type Config struct {
-	Services   []string       // empty: every service that Redis holds
-	Partitions []int32        // empty: all
-	Subject    events.Subject // nobody else; zero: everybody
-	States     int            // kept at a time, over all partitions under way; 0: DefaultStates
-	Workers    int            // partitions at a time; 0: one for each processor
-	Raw        bool           // read the log once without folding, too, and say how fast that was
+	Services []string      // empty: every service that Redis holds
+	Window   window.Window // who is compared; zero: everybody
+	States   int           // kept at a time, over all partitions under way; 0: DefaultStates
+	Workers  int           // partitions at a time; 0: one for each processor
+	Raw      bool          // read the log once without folding, too, and say how fast that was
 
 	Progress progress.Progress // nil: none
 	Found    func(Difference)  // called with each difference, one at a time; nil: they are counted alone
@@ -56,6 +60,7 @@ type verifier struct {
 	rules   *events.Rules
 	caches  []*cache.Inspector // one for each service, all of one layout
 	others  []*cache.Inspector // services of the same layout that are not compared: they may witness
+	parts   map[int32]window.Part
 
 	mu      sync.Mutex // of what follows, and of Found
 	report  *Report
@@ -80,12 +85,12 @@ func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
 	if err := v.open(ctx); err != nil {
 		return nil, err
 	}
-	total, err := v.window(ctx)
+	total, err := v.extent(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if v.Raw {
-		if err := v.readRaw(ctx, total); err != nil {
+		if err := v.readRaw(ctx, slices.Sorted(maps.Keys(total))); err != nil {
 			return nil, err
 		}
 	}
@@ -93,11 +98,14 @@ func Run(ctx context.Context, k *cluster.Cluster, cfg Config) (*Report, error) {
 	if err := v.all(ctx, total); err != nil {
 		return nil, err
 	}
+	if v.Window.Bounded() && v.report.Records == 0 {
+		return nil, window.Nothing()
+	}
 	if err := v.compareStrays(ctx); err != nil {
 		return nil, err
 	}
 	v.report.finish(v.events.Load(), time.Since(began))
-	if v.report.Differences > 0 || v.report.Unjudged > 0 {
+	if v.report.Differences > 0 || v.report.Unjudged > 0 || len(v.report.Cut) > 0 {
 		return v.report, exit.ErrFindings
 	}
 	return v.report, nil
@@ -143,36 +151,6 @@ func (v *verifier) open(ctx context.Context) error {
 
 func (v *verifier) layout() cache.Layout { return v.caches[0].Layout() }
 
-// window returns how much of the log there is to read, by partition.
-func (v *verifier) window(ctx context.Context) (map[int32]int64, error) {
-	if !v.Subject.IsZero() {
-		v.Partitions = []int32{v.layout().PartitionOf(v.Subject)}
-	}
-	admin, err := v.cluster.Admin()
-	if err != nil {
-		return nil, err
-	}
-	offsets, err := admin.Offsets(ctx, v.cluster.Topics.Events)
-	if err != nil {
-		return nil, err
-	}
-	if len(offsets) != int(v.layout().Partitions) {
-		return nil, fmt.Errorf("topic %s has %d partitions, and the caches are laid out for %d", v.cluster.Topics.Events, len(offsets), v.layout().Partitions)
-	}
-	if len(v.Partitions) == 0 {
-		v.Partitions = slices.Sorted(maps.Keys(offsets))
-	}
-	total := make(map[int32]int64, len(v.Partitions))
-	for _, p := range v.Partitions {
-		o, has := offsets[p]
-		if !has {
-			return nil, exit.Misused("topic %s has no partition %d", v.cluster.Topics.Events, p)
-		}
-		total[p] = o.End - o.First
-	}
-	return total, nil
-}
-
 // all compares the partitions, the largest first, so that none is left to one
 // processor at the end.
 func (v *verifier) all(ctx context.Context, total map[int32]int64) error {
@@ -207,6 +185,9 @@ func (v *verifier) all(ctx context.Context, total map[int32]int64) error {
 // partition compares one partition, a share at a time.
 func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int32, limit int) error {
 	result := &Partition{Partition: id, caches: v.caches, Source: FromLog}
+	if v.Window.Bounded() {
+		result.Window = &Part{From: v.parts[id].From, To: v.parts[id].To}
+	}
 	if err := v.choose(ctx, reader, result, limit); err != nil {
 		return err
 	}
@@ -222,10 +203,12 @@ func (v *verifier) partition(ctx context.Context, reader *stream.Reader, id int3
 			return err
 		}
 		last = p
-		result.Passes++
 		share, more = share.Rest()
 	}
-	if !result.whole() && v.Subject.IsZero() {
+	if result.Window != nil && result.Window.Records == 0 {
+		return nil // it has offsets, and nobody's
+	}
+	if !result.whole() && !v.partial() {
 		if err := v.compareDigests(ctx, result); err != nil {
 			return err
 		}
@@ -261,6 +244,9 @@ func (v *verifier) choose(ctx context.Context, reader *stream.Reader, result *Pa
 		return err
 	}
 	result.Source = FromSnapshots
+	if result.Window != nil {
+		return nil // the digests are of everybody
+	}
 	for _, m := range marks[:len(v.caches)] {
 		result.marks = append(result.marks, mark{at: m.At, known: m.Known, log: m.Is, keeps: m.Keeps})
 	}
@@ -268,13 +254,13 @@ func (v *verifier) choose(ctx context.Context, reader *stream.Reader, result *Pa
 }
 
 // readRaw reads the log as the comparison will, and does nothing with it.
-func (v *verifier) readRaw(ctx context.Context, total map[int32]int64) error {
+func (v *verifier) readRaw(ctx context.Context, partitions []int32) error {
 	began, read := time.Now(), atomic.Int64{}
 	g, ctx := errgroup.WithContext(ctx)
 	for w := range v.Config.Workers {
 		g.Go(func() error {
-			for i, p := range v.Partitions {
-				if i%v.Config.Workers != w || total[p] == 0 {
+			for i, p := range partitions {
+				if i%v.Config.Workers != w {
 					continue
 				}
 				err := v.cluster.ReadShown(ctx, v.cluster.Topics.Events, progress.None(), func(*stream.Record) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/oncall/window"
 	"github.com/kelisim/kelisim/schemas"
 )
 
@@ -157,14 +158,14 @@ func TestOnePersonIsComparedAlone(t *testing.T) {
 	require.NoError(t, o.client.HDel(t.Context(), victim.key, victim.field).Err())
 	who, err := events.ParseSubject(victim.field)
 	require.NoError(t, err)
-	r, found := o.verify(t, Config{Subject: who})
+	r, found := o.verify(t, Config{Window: window.Window{Subject: who}})
 	require.Len(t, found, 1)
 	require.Equal(t, Missing, found[0].Kind)
 	require.EqualValues(t, 1, r.Subjects)
 	require.Len(t, r.Partitions, 1)
 	other, err := events.ParseSubject(o.states(t, "targeting")[0].field)
 	require.NoError(t, err)
-	_, found = o.verify(t, Config{Subject: other})
+	_, found = o.verify(t, Config{Window: window.Window{Subject: other}})
 	require.Empty(t, found)
 }
 
