@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/internal/oncall/window"
@@ -17,6 +19,7 @@ import (
 // each in its own partition: of another one, of the same, and in whatever share of it
 // they are looked at.
 func TestHoldsOfEventsUnderWrongKeysAreCompared(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 4, 200, "marketing")
 	o.live(t, 600)
 	var concealed []events.Subject

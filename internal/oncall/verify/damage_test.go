@@ -8,10 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kelisim/kelisim/internal/testenv"
+
 	"github.com/kelisim/kelisim/events"
 )
 
 func TestEveryDamageIsNamedByItsKind(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 100, "marketing", "targeting")
 	o.live(t, 500)
 	o.settle(t)
@@ -77,6 +80,7 @@ func strayField(t *testing.T, o *town) string {
 }
 
 func TestADigestThatIsKeptWrongIsFound(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 10, "marketing")
 	o.live(t, 50)
 	o.settle(t)
@@ -88,6 +92,7 @@ func TestADigestThatIsKeptWrongIsFound(t *testing.T) {
 }
 
 func TestALostPositionIsFound(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 10, "marketing")
 	o.live(t, 50)
 	o.settle(t)

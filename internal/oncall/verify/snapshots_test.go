@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
@@ -17,6 +19,7 @@ import (
 // Of people whose first events are no longer in the log nothing can be said; those
 // who are missing are missing all the same.
 func TestWhatTheLogNoLongerHasIsNotJudged(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 50, "marketing")
 	o.live(t, 1000)
 	o.settle(t)
@@ -47,6 +50,7 @@ func withVersion(state string) int64 {
 // Snapshots say of people whose first events are no longer in the log what these
 // came to, and who is held by what.
 func TestWhatTheLogNoLongerHasIsJudgedBySnapshots(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 200, "marketing", "targeting")
 	o.live(t, 2000, rubbish("held-1"), misplaced("held-2", 2))
 	o.snapshots(t)
@@ -91,6 +95,7 @@ func TestWhatTheLogNoLongerHasIsJudgedBySnapshots(t *testing.T) {
 }
 
 func TestSnapshotsJudgeBesideLiveTraffic(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 50, "marketing")
 	o.live(t, 1000)
 	o.snapshots(t)
@@ -115,6 +120,7 @@ func TestSnapshotsJudgeBesideLiveTraffic(t *testing.T) {
 
 // Snapshots are a copy: where no service ever had what they give, they judge nobody.
 func TestSnapshotsWithoutAWitnessJudgeNobody(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 50, "marketing")
 	o.live(t, 1000)
 	o.snapshots(t)
@@ -141,6 +147,7 @@ func TestSnapshotsWithoutAWitnessJudgeNobody(t *testing.T) {
 // Neither log nor snapshots judge, and yet a ruined partition is found: what is
 // stored is not what its digest says, and services differ.
 func TestWhatNobodyCanJudgeIsAFindingAndDigestsAreComparedWithoutTheLog(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 100, "marketing", "targeting")
 	o.live(t, 1000)
 	o.settle(t)

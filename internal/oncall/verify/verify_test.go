@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
@@ -36,6 +38,7 @@ func misplaced(who string, partitions int32) stream.Message {
 }
 
 func TestCachesThatFollowedTheLogAreEqualToIt(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 3, 300, "marketing", "targeting")
 	o.live(t, 3000, rubbish("synthetic-1"), rubbish("nobody-knows-me"))
 	o.settle(t)
@@ -60,6 +63,7 @@ func TestCachesThatFollowedTheLogAreEqualToIt(t *testing.T) {
 
 // Whatever order the two reads have: what moves under them is no difference.
 func TestLiveTrafficIsNoDifference(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 50, "marketing", "targeting")
 	o.live(t, 2000)
 	var done atomic.Bool
@@ -89,6 +93,7 @@ func TestLiveTrafficIsNoDifference(t *testing.T) {
 // Brokers of one place and the Redis of another: nothing that is compared would mean
 // anything.
 func TestTheCacheOfAnotherLogIsRefused(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 10, "marketing")
 	o.live(t, 10)
 	o.settle(t)
@@ -107,6 +112,7 @@ func TestTheCacheOfAnotherLogIsRefused(t *testing.T) {
 }
 
 func TestAServiceThatIsBehindIsNotWrong(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 50, "marketing", "targeting")
 	o.live(t, 500)
 	o.settle(t)
@@ -131,6 +137,7 @@ func TestAServiceThatIsBehindIsNotWrong(t *testing.T) {
 
 // A partition with more people than may be kept is read once for each share.
 func TestMemoryIsBoundedByTheLimit(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 400, "marketing")
 	o.live(t, 3000, rubbish("held-1"))
 	o.settle(t)
@@ -151,6 +158,7 @@ func TestMemoryIsBoundedByTheLimit(t *testing.T) {
 }
 
 func TestOnePersonIsComparedAlone(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 20, "marketing", "targeting")
 	o.live(t, 400)
 	o.settle(t)
@@ -171,6 +179,7 @@ func TestOnePersonIsComparedAlone(t *testing.T) {
 
 // An event in a wrong partition holds whom it names, in that one's own partition.
 func TestHoldsOfEventsInWrongPartitionsAreCompared(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 4, 10, "marketing")
 	o.live(t, 20)
 	s, _ := events.ParseSubject("misplaced")

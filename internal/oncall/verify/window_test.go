@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
@@ -65,6 +67,7 @@ func offsets(partition int32, from, to int64) window.Window {
 }
 
 func TestAWindowOfOffsetsJudgesWhoeverHasAnEventInIt(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 300, "marketing", "targeting")
 	o.live(t, 2000)
 	o.settle(t)
@@ -94,6 +97,7 @@ func TestAWindowOfOffsetsJudgesWhoeverHasAnEventInIt(t *testing.T) {
 }
 
 func TestAWindowOfTimeJudgesWhoeverHasAnEventInIt(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 3, 400, "marketing")
 	for range 30 { // lot by lot, so that they are not all of one millisecond
 		o.live(t, 20)
@@ -127,6 +131,7 @@ func TestAWindowOfTimeJudgesWhoeverHasAnEventInIt(t *testing.T) {
 }
 
 func TestAWindowWithMorePeopleThanAreKeptIsLookedAtInShares(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 400, "marketing")
 	o.live(t, 3000, rubbish("held-1"))
 	o.settle(t)
@@ -158,6 +163,7 @@ func TestAWindowWithMorePeopleThanAreKeptIsLookedAtInShares(t *testing.T) {
 // Of what holds people that is compared which stands in the window, or under the key of
 // somebody who was chosen: of nothing else is read more than the key.
 func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 4, 20, "marketing")
 	const partition = 2
 	of := func(name string, own bool) string { // somebody of that partition, or of another
@@ -224,6 +230,7 @@ func TestAWindowJudgesTheHoldsOfItsEvents(t *testing.T) {
 }
 
 func TestAWindowSaysWhatIsNotAppliedOfIt(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 50, "marketing", "targeting")
 	o.live(t, 500)
 	o.settle(t)
@@ -244,6 +251,7 @@ func TestAWindowSaysWhatIsNotAppliedOfIt(t *testing.T) {
 }
 
 func TestAWindowIsNoDifferenceBesideLiveTraffic(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 50, "marketing", "targeting")
 	o.live(t, 2000)
 	var done atomic.Bool
@@ -265,6 +273,7 @@ func TestAWindowIsNoDifferenceBesideLiveTraffic(t *testing.T) {
 
 // Who looks at nothing finds nothing wrong: that is said, and is no success.
 func TestAWindowInWhichNothingStandsIsRefused(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 2, 10, "marketing")
 	began := time.Now()
 	o.live(t, 50)
@@ -286,6 +295,7 @@ func TestAWindowInWhichNothingStandsIsRefused(t *testing.T) {
 // What the log has lost may have been of the window, and whom that was about is not
 // judged: that is a finding. The others are, by the snapshots.
 func TestAWindowThatTheLogHasLostInPartIsAFinding(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 200, "marketing")
 	o.live(t, 1000)
 	o.snapshots(t)
@@ -317,6 +327,7 @@ func TestAWindowThatTheLogHasLostInPartIsAFinding(t *testing.T) {
 
 // Without the beginning and without snapshots nobody can be judged by a part.
 func TestAWindowOfWhatNobodyCanJudgeIsAFinding(t *testing.T) {
+	testenv.Parallel(t)
 	o := newTown(t, 1, 50, "marketing")
 	o.live(t, 1000)
 	o.settle(t)
