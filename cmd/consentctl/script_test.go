@@ -15,13 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
-	"github.com/kelisim/kelisim/internal/testenv"
 )
 
-func TestMain(m *testing.M) {
-	testenv.SideBySide()
-	testscript.Main(m, map[string]func(){"consentctl": main})
-}
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl": main}) }
 
 // scriptCommands are what the scripts in testdata can do beside testscript's own
 // commands and consentctl itself:
