@@ -69,11 +69,12 @@ func (w *window) empty() bool { return len(w.parts) == 0 }
 func (w *window) full() bool { return w.states >= wideStates || w.events >= wideEvents }
 
 // ripe says whether a window that was kept open to catch up should go now: also
-// when it covers as much of the log as is left, so that windows shrink towards
-// the end, and little is left to write when nothing is left to fold. The first
-// ones of a lane are narrow, for until then the cache has nothing to do.
+// when it has as many states to write as events are left to fold, which takes about
+// as long. So windows shrink towards the end, and little is left to write when nothing
+// is left to fold. The first ones of a lane are narrow, for until then the cache has
+// nothing to do.
 func (w *window) ripe(behind int64, before int) bool {
-	return behind < farBehind || w.full() || int64(w.events) >= behind || time.Since(w.since) >= wideAge ||
+	return behind < farBehind || w.full() || int64(w.states) >= behind || time.Since(w.since) >= wideAge ||
 		w.once() && w.states>>min(before, wideAfter) >= firstStates
 }
 
@@ -176,6 +177,7 @@ const (
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a
-	// consumer that catches up moves at least about once a second.
-	wideAge = time.Second
+	// consumer that catches up moves at least about every two seconds. In one, a lane
+	// does not get through half a million events, and writes some of its subjects twice.
+	wideAge = 2 * time.Second
 )
