@@ -11,6 +11,7 @@ import (
 
 // A broker that takes connections and says nothing is named, and not only the time that is over.
 func TestErrorsNameTheBrokerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"topics", "check"}, {"audit", "list"}, {"policy", "publish", firstVersion(t)}} {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel() // each waits for all that is tried again

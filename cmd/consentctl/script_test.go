@@ -15,9 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"consentctl": main}) }
+// Each session has five services, a broker and a Redis. They mostly wait, but under the race detector eight of them would
+// find that everything is stale.
+func TestMain(m *testing.M) {
+	if !testenv.Raced {
+		testenv.SideBySide()
+	}
+	testscript.Main(m, map[string]func(){"consentctl": main})
+}
 
 // scriptCommands are what the scripts in testdata can do beside testscript's own
 // commands and consentctl itself:
