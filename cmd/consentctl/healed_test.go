@@ -24,6 +24,7 @@ import (
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/verify"
 	"github.com/kelisim/kelisim/internal/synthetic"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // The partitions that are put back to another day: one whole, and of one the states
@@ -273,6 +274,7 @@ func (p *patient) expected(before, after map[string]string) map[verify.Kind]int6
 }
 
 func TestDamageOfEveryKindIsFoundAndHealedUnderLiveTraffic(t *testing.T) {
+	testenv.Parallel(t)
 	p := newPatient(t)
 	yesterday := p.states()
 	whole, states := p.layout.Prefix(wholeOfYesterday)+"*", p.layout.Prefix(statesOfYesterday)+"s:*"

@@ -135,6 +135,7 @@ func newIncident(t *testing.T) *bench {
 }
 
 func TestRunbook(t *testing.T) {
+	testenv.Parallel(t)
 	files, err := filepath.Glob("testdata/runbook/*.txtar")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

@@ -65,6 +65,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 
 // TestScripts runs testdata/*.txtar, each on a bench of its own.
 func TestScripts(t *testing.T) {
+	testenv.Parallel(t)
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
 	for _, file := range files {
