@@ -177,7 +177,7 @@ const (
 	// wideEvents bounds how much of the log is read again after a crash.
 	wideEvents = 1 << 19
 	// wideAge bounds how long a window stays open: with it the cache of a
-	// consumer that catches up moves at least about every two seconds. In one, a lane
-	// does not get through half a million events, and writes some of its subjects twice.
+	// consumer that catches up moves at least about every two seconds. In one second a
+	// lane does not get through half a million events, and would write some subjects twice.
 	wideAge = 2 * time.Second
 )

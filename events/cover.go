@@ -58,7 +58,7 @@ func (d *Decision) follows(granted *Decision, uncertainty Millis) bool {
 	switch {
 	case d.isZero() || d.Offset <= granted.Offset && granted.Offset != beforeAll:
 		return false
-	case d.Offset == beforeAll && d.Appended < granted.Appended: // both are
+	case d.Offset == beforeAll && d.Appended <= granted.Appended: // both are; those of one batch are equal, and deny
 		return false
 	case d.Source == granted.Source:
 		return d.Decided > granted.Decided

@@ -68,6 +68,7 @@ func TestAnAcceptanceWidensOnlyGrantsBeforeIt(t *testing.T) {
 		"granted, accepted elsewhere within the uncertainty": {[]*Event{grant(0, 1_000, 1_001), accept("desk", 1, 1_400)}, PolicyOutdated},
 		"granted by a clock that is behind, after accepting": {[]*Event{accept("desk", 0, 9_000), grant(1, 1_000, 19_001)}, PolicyOutdated},
 		"granted, and delayed behind the acceptance":         {[]*Event{accept("web", 0, 9_000), grant(1, 1_000, 19_001)}, PolicyOutdated},
+		"accepted, granted under the old one in one batch":   {[]*Event{accept("web", 0, 5_000), grant(1, 4_000, 5_001)}, PolicyOutdated},
 		"granted anew under the old one":                     {[]*Event{grant(0, 1_000, 1_001), accept("web", 1, 9_000), under("1", told(Granted, "web", "g2", promotion, 2, 19_000, 19_001))}, PolicyOutdated},
 		"granted anew under the new one":                     {[]*Event{accept("web", 0, 1_000), under("2", told(Granted, "web", "g2", promotion, 1, 9_000, 9_001))}, ByGrant},
 	} {

@@ -27,9 +27,13 @@ func (f Fault) String() string {
 
 // Faults returns all that a schema has against a document, by field, each once.
 func Faults(schema *jsonschema.Schema, document any) (all []Fault) {
-	var bad *jsonschema.ValidationError
-	if !errors.As(schema.Validate(document), &bad) {
+	err := schema.Validate(document)
+	if err == nil {
 		return nil
+	}
+	var bad *jsonschema.ValidationError
+	if !errors.As(err, &bad) {
+		return []Fault{{"", "cannot be judged"}}
 	}
 	collect(bad, &all)
 	slices.SortFunc(all, func(a, b Fault) int { return strings.Compare(a.Field+a.Cause, b.Field+b.Cause) })

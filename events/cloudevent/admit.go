@@ -48,10 +48,11 @@ func (n Encoder) admit(t events.Type, data []byte) error {
 		return fmt.Errorf("contract for data: %w", err)
 	}
 	if len(members) > 0 {
+		named := make([]string, len(members))
 		for i, m := range members {
-			members[i] = strings.TrimSuffix("data."+m, ".")
+			named[i] = strings.TrimSuffix("data."+m, ".")
 		}
-		return refuse(DataOutsideSchema, strings.Join(members, ", "))
+		return refuse(DataOutsideSchema, strings.Join(named, ", "))
 	}
 	return nil
 }

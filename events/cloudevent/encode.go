@@ -20,7 +20,7 @@ type Encoder struct {
 }
 
 // Encode returns the message of an event, in binary mode: key, headers and
-// data, which is held to its schema, taken over and not copied. The topic is left to
+// data, which is held to the contract, taken over and not copied. The topic is left to
 // the caller, the partition to the key. Where the event was logged is not written;
 // where it was first is. An event that [Decoder] would refuse, or read back as another,
 // is refused here, with the same errors.

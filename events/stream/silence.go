@@ -15,9 +15,13 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// silentAfter is how long a question may be without an answer before its broker is called silent: less than the limit
-// of any request, and more than a fetch that finds nothing is held back (defaultMaxWait).
-const silentAfter = time.Second
+const (
+	// silentAfter is how long a question may be without an answer before its broker is called silent: less than the limit
+	// of any request, and more than a fetch that finds nothing is held back (defaultMaxWait), as these are by default.
+	silentAfter = time.Second
+	// forgottenAfter is how long a broker is named that nobody asks again: it may have left, or moved.
+	forgottenAfter = time.Minute
+)
 
 // transport is kafka-go's connection pool, whose errors say which brokers do not answer. Its own tell of a broker that
 // takes connections and says nothing, or of a network that swallows packets, that some time is over.
@@ -42,12 +46,12 @@ func (t *transport) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Requ
 type silence struct {
 	mu    sync.Mutex
 	open  map[*askedConn]struct{}
-	lost  map[string]struct{} // addresses of connections that were given up without the answer
-	known atomic.Int64        // how many those are, for whoever need not wait
+	lost  map[string]time.Time // addresses of connections that were given up without the answer, and when
+	known atomic.Int64         // how many those are, for whoever need not wait
 }
 
 func newSilence() *silence {
-	return &silence{open: make(map[*askedConn]struct{}), lost: make(map[string]struct{})}
+	return &silence{open: make(map[*askedConn]struct{}), lost: make(map[string]time.Time)}
 }
 
 // watch returns the connection, watched until it is closed.
@@ -63,7 +67,12 @@ func (s *silence) watch(conn net.Conn, addr string) net.Conn {
 func (s *silence) brokers(now time.Time) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	silent := maps.Clone(s.lost)
+	silent := make(map[string]struct{})
+	for addr, at := range s.lost {
+		if now.Sub(at) < forgottenAfter {
+			silent[addr] = struct{}{}
+		}
+	}
 	for c := range s.open {
 		if asked := c.asked.Load(); asked != 0 && now.UnixNano()-asked >= int64(silentAfter) {
 			silent[c.addr] = struct{}{}
@@ -92,7 +101,7 @@ func (s *silence) closed(c *askedConn) {
 	}
 	delete(s.open, c)
 	if asked := c.asked.Load(); asked != 0 && time.Now().UnixNano()-asked >= int64(silentAfter) {
-		s.lost[c.addr] = struct{}{}
+		s.lost[c.addr] = time.Now()
 		s.known.Store(int64(len(s.lost)))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Node is one server of a Redis, and what it says of itself.
@@ -86,6 +87,7 @@ func open(ctx context.Context, server *redis.Client) bool {
 	stranger.Username, stranger.Password, stranger.CredentialsProvider = "", "", nil
 	stranger.CredentialsProviderContext, stranger.StreamingCredentialsProvider = nil, nil
 	stranger.OnConnect, stranger.MaxRetries = nil, -1
+	stranger.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled} // the other's it may write to
 	if stranger.TLSConfig != nil {
 		stranger.TLSConfig = stranger.TLSConfig.Clone()
 		stranger.TLSConfig.Certificates, stranger.TLSConfig.GetClientCertificate = nil, nil

@@ -17,7 +17,7 @@ const (
 	codeDamaged
 	codeCareful // the batch must be sent again with what the careful way needs
 	codeChunk   // the chunk before it is missing
-	codeGone    // another generation took the partition's place
+	codeGone    // another generation takes the partition's place
 )
 
 // markReply is what those scripts return.

@@ -65,11 +65,17 @@ func (s *Successor) Adopted(ctx context.Context) (bool, error) {
 }
 
 // Fence takes every partition of the live generation from its owner, who is refused
-// from then on, as is whoever claims one ([ErrLayout]): nothing in it changes any more.
-// Guards are answered by it until its freshness runs out, so the next layout should be
-// adopted at once. To do so again changes nothing.
+// from then on, as is whoever claims one ([ErrLayout]): no state and no position in it
+// changes any more. Guards are answered by it until its freshness runs out, so the next
+// layout should be adopted at once. To do so again changes nothing.
 func (s *Successor) Fence(ctx context.Context) error {
-	return s.eachLive(ctx, "fence", s.scripts.fence)
+	return s.eachLive(ctx, "fence", s.scripts.fence, s.generation())
+}
+
+// Unfence gives the partitions back, unless they are retired: their owners go on, or
+// others claim them.
+func (s *Successor) Unfence(ctx context.Context) error {
+	return s.eachLive(ctx, "give back", s.scripts.fence, "")
 }
 
 // Adopt records the next layout in the place of the live one. To do so again
@@ -96,12 +102,14 @@ func (s *Successor) Retire(ctx context.Context) error {
 	case !adopted:
 		return fmt.Errorf("retire generation %d of %s: %w: it is the recorded one", s.live.Generation, s.live.Service, ErrLayout)
 	}
-	return s.eachLive(ctx, "retire", s.scripts.retire)
+	return s.eachLive(ctx, "retire", s.scripts.retire, s.generation())
 }
 
+// generation is the next one.
+func (s *Successor) generation() string { return strconv.FormatUint(uint64(s.layout.Generation), 10) }
+
 // eachLive runs a script on every partition of the live generation.
-func (s *Successor) eachLive(ctx context.Context, what string, script *redis.Script) error {
-	by := strconv.FormatUint(uint64(s.layout.Generation), 10)
+func (s *Successor) eachLive(ctx context.Context, what string, script *redis.Script, by string) error {
 	for p := range s.live.Partitions {
 		args := append(newArgs(2), s.live.Prefix(p)+positionName, by)
 		if _, err := s.run(ctx, call(ctx, script, 1, args)); err != nil {

@@ -69,6 +69,10 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, retired)
 
+	require.NoError(t, s.Unfence(t.Context()))
+	require.NoError(t, store.Refresh(t.Context(), proofs)[0].Err, "its owner goes on")
+	require.NoError(t, s.Fence(t.Context()))
+
 	for range 2 { // to do it again changes nothing
 		require.NoError(t, s.Adopt(t.Context()))
 		adopted, err := s.Adopted(t.Context())
@@ -94,6 +98,9 @@ func TestSuccessorTakesTheRecordedPlaceAtOneMoment(t *testing.T) {
 	require.False(t, seen.Known)
 	require.Zero(t, seen.Fresh)
 	refused("it proves nothing any more")
+
+	require.NoError(t, s.Unfence(t.Context()))
+	refused("what is retired stays so")
 
 	changed, err := reader.Relearn(t.Context())
 	require.NoError(t, err)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -63,9 +63,13 @@ type Catalogue struct {
 	reader  *cache.Reader
 	service string
 
-	mu    sync.Mutex
-	book  *policy.Book // as read last; nil, and so the seed, at first
-	older []string     // the revisions that it grew out of
+	known atomic.Pointer[versions] // as read last; nil, and so the seed, at first
+}
+
+// versions are those that a service wrote down, and the revisions they grew out of.
+type versions struct {
+	book  *policy.Book
+	older []string
 }
 
 // NewCatalogue returns the catalogue of a service. It asks nothing yet.
@@ -92,21 +96,28 @@ func (c *Catalogue) Serves(ctx context.Context, purpose events.Purpose) error {
 // in a slot that was last swept by one of these nobody may have been acted on yet for
 // what passed.
 func (c *Catalogue) Passes(ctx context.Context, check func(Versions) error) (older []string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	fault := check(c.book)
+	known := c.versions()
+	fault := check(known.book)
 	if fault == nil {
-		return c.older, nil
+		return known.older, nil
 	}
 	there, err := c.reader.Policies(ctx)
 	if err == nil && there.Catalogues != "" {
 		var book *policy.Book
 		if book, err = policy.ReadBook([]byte(there.Catalogues)); err == nil {
-			c.book, c.older = book, there.Grown
+			c.known.Store(&versions{book, there.Grown})
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w, as far as is known: %w", fault, err)
+		return nil, fmt.Errorf("%v, as far as is known: %w", fault, err)
 	}
-	return c.older, check(c.book)
+	known = c.versions()
+	return known.older, check(known.book)
+}
+
+func (c *Catalogue) versions() versions {
+	if known := c.known.Load(); known != nil {
+		return *known
+	}
+	return versions{}
 }

@@ -3,9 +3,9 @@
 -- ARGV: 1 and 2 between which positions, both included, what was judged holds; then per mend
 -- field, member, what is stored, what is right ('' is nothing, in both), score in the outbox or ''.
 local call = redis.call
-local pos = call('HMGET', KEYS[1], 'next', 'chunk', 'epoch', 'retired')
+local pos = call('HMGET', KEYS[1], 'next', 'chunk', 'epoch', 'retired', 'gone')
 local at, chunk, epoch, retired = tonumber(pos[1]), pos[2] or '', pos[3], pos[4] or '0'
-if not at or at < tonumber(ARGV[1]) or at > tonumber(ARGV[2]) then return {'1', pos[1] or '', ''} end
+if pos[5] or not at or at < tonumber(ARGV[1]) or at > tonumber(ARGV[2]) then return {'1', pos[1] or '', ''} end
 if string.sub(chunk, -1) == '?' then return {'4', pos[1], ''} end
 
 local verdicts, writes = {}, false

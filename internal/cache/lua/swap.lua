@@ -3,14 +3,14 @@
 -- KEYS: 1 to 3 live pos, outbox, held; 4 to 6 staged pos, outbox, held; then live and
 -- staged bucket by turns. ARGV: 1 epoch of who staged, 2 offset that the live position
 -- must have reached.
--- Reply: 0 done, 1 the live position has not got there, or is ahead, 2 there is none
--- or nothing is staged, 3 another staged it; then live and staged next.
+-- Reply: 0 done, 1 the live position has not got there, or is ahead, 2 there is none,
+-- another generation takes its place, or nothing is staged, 3 another staged it; then live and staged next.
 local call, sub = redis.call, string.sub
-local live = call('HMGET', KEYS[1], 'next', 'fresh', 'epoch', 'retired')
+local live = call('HMGET', KEYS[1], 'next', 'fresh', 'epoch', 'retired', 'gone')
 local new = call('HMGET', KEYS[4], 'next', 'fresh', 'digest', 'top', 'chunk', 'epoch', 'stage')
 local at, to = live[1] or '', new[1] or ''
 if new[6] and new[6] ~= ARGV[1] then return {'3', at, to} end
-if at == '' or to == '' or sub(new[5] or '', -1) == '?' then return {'2', at, to} end
+if live[5] or at == '' or to == '' or sub(new[5] or '', -1) == '?' then return {'2', at, to} end
 if tonumber(at) > tonumber(to) or tonumber(at) < tonumber(ARGV[2]) then return {'1', at, to} end
 
 local function larger(a, b)

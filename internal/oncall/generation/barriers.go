@@ -70,8 +70,8 @@ func (l *layout) endPartitions(ctx context.Context) (string, error) {
 			barriers = append(barriers, cloudevent.Barrier{Generation: l.Old.Generation, Partition: p, Stage: events.StageEnded.String(), Next: &l.New})
 		}
 	}
+	l.ended = true // also when only some of them get there
 	acks, err := l.write(ctx, l.Old.Topic, barriers)
-	l.ended = err == nil
 	if err != nil || len(acks) == 0 {
 		return "", err
 	}

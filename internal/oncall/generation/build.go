@@ -119,25 +119,51 @@ func (s *service) asExpected(ctx context.Context) error {
 	return nil
 }
 
+// hold is one event that holds a subject, or that was released.
+type hold struct {
+	who  events.Subject
+	what cache.Held
+}
+
 // layHolds lays what holds subjects in the old cache of a service in its new one, with
-// what was released: an event is known by where it first stood, in whatever generation.
-// To do so again changes nothing: what was released since stays so.
+// what was released, as far as it is not there yet: an event is known by where it first
+// stood, in whatever generation. What was released since stays so.
 func (s *service) layHolds(ctx context.Context) error {
-	for p := range s.Live().Partitions {
-		err := s.Old().AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
-			var faults []error
-			for _, h := range all {
-				lay := s.Hold
-				if h.Released {
-					lay = s.Release
-				}
-				faults = append(faults, lay(ctx, subject, h.At))
-			}
-			return errors.Join(faults...)
-		})
-		if err != nil {
+	there, err := holdsOf(ctx, s.Next(), s.Layout().Partitions)
+	if err != nil {
+		return err
+	}
+	wanted, err := holdsOf(ctx, s.Old(), s.Live().Partitions)
+	if err != nil {
+		return err
+	}
+	for h := range wanted {
+		if _, known := there[h]; known {
+			continue
+		}
+		lay := s.Hold
+		if h.what.Released {
+			lay = s.Release
+		}
+		if err := lay(ctx, h.who, h.what.At); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func holdsOf(ctx context.Context, in *cache.Inspector, partitions int32) (map[hold]struct{}, error) {
+	found := make(map[hold]struct{})
+	for p := range partitions {
+		err := in.AllHolds(ctx, p, func(subject events.Subject, all []cache.Held) error {
+			for _, h := range all {
+				found[hold{subject, h}] = struct{}{}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }

@@ -161,6 +161,11 @@ func (l *layout) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if recorded == live { // an earlier run may have ended between the fence and the swap
+			if err := successor.Unfence(ctx); err != nil {
+				return err
+			}
+		}
 		l.services = append(l.services, &service{Successor: successor, adopted: recorded == next})
 	}
 	slices.SortFunc(l.services, func(a, b *service) int { return strings.Compare(a.name(), b.name()) })

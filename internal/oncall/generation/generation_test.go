@@ -133,3 +133,47 @@ func TestInterruptedLayoutGoesOn(t *testing.T) {
 	w.requireEqual(services...)
 	stop()
 }
+
+// The machine of whoever lays out may die between the fence and the swap. The services
+// end then; the same command gives them their partitions back, and goes on.
+func TestLayoutThatDiedInTheSwapGoesOn(t *testing.T) {
+	w := newWorld(t, 2, 3)
+	w.start("marketing", w.old)
+	w.live(w.old, 50)
+	who := w.subject("p-stray")
+	w.publish(w.old, w.decide(events.Granted, who))
+	w.caughtUp(w.old, "marketing")
+	cfg := w.config()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cfg.Tell = func(step string) {
+		if strings.HasPrefix(step, "built") {
+			cancel(errHere)
+		}
+	}
+	_, err := Run(ctx, cfg)
+	require.Equal(t, exit.Partly, exit.Code(err))
+	live, next := cfg.Services[0], cfg.Services[0]
+	next.Topic, next.Generation, next.Partitions = w.new.Topic, w.new.Generation, w.new.Partitions
+	successor, err := cfg.Open(t.Context(), live, next)
+	require.NoError(t, err)
+	require.NoError(t, successor.Fence(t.Context()))
+	w.leave("marketing")
+	w.publish(w.old, w.decide(events.Withdrawn, who)) // and nobody may fold so far
+
+	ended, again := make(chan error, 1), w.config()
+	go func() {
+		_, err := Run(t.Context(), again)
+		ended <- err
+	}()
+	require.Eventually(t, func() bool {
+		fenced, err := w.client.HExists(t.Context(), live.Prefix(0)+"pos", "gone").Result()
+		return err == nil && !fenced
+	}, 10*time.Second, time.Millisecond)
+	w.start("marketing", w.old)
+	require.NoError(t, <-ended)
+	w.leave("marketing")
+	w.start("marketing", w.new)
+	w.live(w.new, 20)
+	w.caughtUp(w.new, "marketing")
+	w.requireEqual("marketing")
+}

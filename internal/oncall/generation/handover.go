@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kelisim/kelisim/consumers"
 	"github.com/kelisim/kelisim/events"
@@ -22,13 +23,10 @@ func (l *layout) adopt(ctx context.Context) (string, error) {
 		if err := s.builder.fault(); err != nil {
 			return "", fmt.Errorf("%s: %w", s.name(), err)
 		}
-		if err := s.Fence(ctx); err != nil {
+		if err := s.layHolds(ctx); err != nil { // most of them, while it takes what it takes
 			return "", err
 		}
-		if err := s.layHolds(ctx); err != nil {
-			return "", err
-		}
-		if err := s.Adopt(ctx); err != nil {
+		if err := s.swap(ctx); err != nil {
 			return "", err
 		}
 		names = append(names, s.name())
@@ -37,6 +35,23 @@ func (l *layout) adopt(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return fmt.Sprintf("generation %d is recorded for %s", l.New.Generation, strings.Join(names, ", ")), nil
+}
+
+// swapWithin bounds a swap, which nobody interrupts: guards are answered by what is
+// fenced for no longer than they take it for fresh (guard.DefaultMaxStaleness).
+const swapWithin = 10 * time.Second
+
+// swap fences the old cache, lays what was held since, and adopts the new one.
+func (s *service) swap(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), swapWithin)
+	defer cancel()
+	if err := s.Fence(ctx); err != nil {
+		return err
+	}
+	if err := s.layHolds(ctx); err != nil {
+		return err
+	}
+	return s.Adopt(ctx)
 }
 
 // retire ends the old caches: no guard is answered by them, and no service proves them
