@@ -109,7 +109,7 @@ func (c *Catalogue) Passes(ctx context.Context, check func(Versions) error) (old
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%v, as far as is known: %w", fault, err)
+		return nil, fmt.Errorf("%s, as far as is known: %w", fault.Error(), err)
 	}
 	known = c.versions()
 	return known.older, check(known.book)

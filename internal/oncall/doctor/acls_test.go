@@ -5,12 +5,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/deploy"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/daemon"
 	"github.com/kelisim/kelisim/internal/oncall/cluster"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func topicRule(principal, operation, topic string) stream.ACL {

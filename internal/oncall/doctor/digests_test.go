@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/consumers/targeting"
@@ -13,6 +11,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/doctor"
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/internal/testservice"
 )
 

@@ -5,9 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // node is a Redis that is set as deploy/redis.conf says, changed.

@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // concealed is a withdrawal under the key of something else, which is a subject's id

@@ -6,10 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // A withdrawal that nobody can read holds somebody who had consented. To dismiss it is

@@ -10,13 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/output"
 	"github.com/kelisim/kelisim/internal/oncall/parked"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 var both = []string{"marketing", "targeting"}

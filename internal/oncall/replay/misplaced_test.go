@@ -7,13 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // astray publishes a withdrawal into another partition than its subject's.

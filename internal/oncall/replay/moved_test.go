@@ -8,14 +8,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestInterruptedReplayGoesOnWhereItWas(t *testing.T) {

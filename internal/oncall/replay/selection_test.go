@@ -7,13 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cekafka/cesql"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/replay"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestSelectionsChooseWhoIsReplayed(t *testing.T) {

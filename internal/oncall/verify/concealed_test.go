@@ -7,11 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/schemas"
 )
 

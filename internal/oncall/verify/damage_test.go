@@ -8,9 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kelisim/kelisim/internal/testenv"
-
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 func TestEveryDamageIsNamedByItsKind(t *testing.T) {

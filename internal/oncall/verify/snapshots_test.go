@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/snapshot"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // Of people whose first events are no longer in the log nothing can be said; those

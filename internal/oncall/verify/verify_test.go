@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
@@ -14,6 +12,7 @@ import (
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 	"github.com/kelisim/kelisim/schemas"
 )
 

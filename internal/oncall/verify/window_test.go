@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kelisim/kelisim/internal/testenv"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
 	"github.com/kelisim/kelisim/internal/oncall/window"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // line is a record of the log.
