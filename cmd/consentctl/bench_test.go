@@ -246,7 +246,7 @@ func (b *bench) publish(t testing.TB, e *events.Event) events.Position {
 }
 
 func encoded(e *events.Event) (stream.Message, error) {
-	return cloudevent.Encoder{Rules: events.SeedRules(), Data: cloudevent.AnyData}.Encode(e)
+	return cloudevent.Encoder{Rules: events.SeedRules(), AnyData: true}.Encode(e)
 }
 
 // append writes a record, whatever it holds, to the log.

@@ -68,7 +68,7 @@ func settled(v cache.View) bool {
 func (s *Shared) publish(ctx context.Context, all []events.Event) error {
 	messages := make([]stream.Message, len(all))
 	for i := range all {
-		m, err := cloudevent.Encoder{Data: cloudevent.AnyData}.Encode(&all[i]) // none has purposes, and the data is ours
+		m, err := cloudevent.Encoder{AnyData: true}.Encode(&all[i]) // none has purposes, and the data is ours
 		if err != nil {
 			return err
 		}

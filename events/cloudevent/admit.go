@@ -17,12 +17,8 @@ import (
 // encoder hands it over.
 type Contract func(eventType string, data any) (members []string, err error)
 
-// AnyData is the contract of who held the data to its schema already, or writes what
-// others wrote: it allows everything.
-func AnyData(string, any) ([]string, error) { return nil, nil }
-
 // errNoContract refuses to encode without saying what data may be.
-var errNoContract = errors.New("the encoder has no contract for data: give it schemas.Data, or cloudevent.AnyData")
+var errNoContract = errors.New("the encoder has no contract for data: give it schemas.Data, or say AnyData")
 
 // admit holds data to the contract, which is closed: what a producer says beyond it, a
 // telephone number perhaps, would stand in the log for ten years. The attributes need
@@ -31,7 +27,10 @@ var errNoContract = errors.New("the encoder has no contract for data: give it sc
 // With schemas it costs about twice as much as the rest of the encoding
 // (BenchmarkEncode), and what is published is never in such a hurry as what is read.
 func (n Encoder) admit(t events.Type, data []byte) error {
-	if n.Data == nil {
+	switch {
+	case n.AnyData:
+		return nil
+	case n.Data == nil:
 		return errNoContract
 	}
 	var document any

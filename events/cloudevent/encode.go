@@ -17,6 +17,9 @@ type Encoder struct {
 	// Data says what data may be, so that nothing is published that should not be
 	// said. Without a contract nothing is encoded.
 	Data Contract
+	// AnyData is said by who held the data to its contract already, or writes what
+	// others wrote: nobody looks into it then.
+	AnyData bool
 }
 
 // Encode returns the message of an event, in binary mode: key, headers and

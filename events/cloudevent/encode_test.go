@@ -17,7 +17,7 @@ import (
 // its data.
 func requireEncodes(t tester, e *events.Event) stream.Message {
 	t.Helper()
-	m, err := Encoder{Rules: events.SeedRules(), Data: AnyData}.Encode(e)
+	m, err := Encoder{Rules: events.SeedRules(), AnyData: true}.Encode(e)
 	require.NoError(t, err)
 	back := events.Event{Logged: e.Logged}
 	record := recordOfMessage(m)

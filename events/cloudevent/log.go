@@ -45,7 +45,7 @@ func (b *Barrier) Message(at time.Time) (stream.Message, error) {
 	if err != nil {
 		return stream.Message{}, fmt.Errorf("barrier: %w", err)
 	}
-	m, err := Encoder{Data: AnyData}.Encode(&events.Event{
+	m, err := Encoder{AnyData: true}.Encode(&events.Event{
 		ID: fmt.Sprintf("%d/%d/%s", b.Generation, b.Partition, b.Stage), Source: LogSource, Type: events.LogBarrier,
 		Decided: events.MillisOf(at), Data: data,
 	})
@@ -67,7 +67,7 @@ func CarriedMessage(s events.Subject, state events.State, at time.Time) (stream.
 	if err != nil {
 		return stream.Message{}, fmt.Errorf("carry a state: %w", err)
 	}
-	return Encoder{Data: AnyData}.Encode(&events.Event{
+	return Encoder{AnyData: true}.Encode(&events.Event{
 		ID: version.String(), Source: LogSource, Type: events.StateCarried, Subject: s, Decided: events.MillisOf(at), Data: data,
 	})
 }

@@ -73,7 +73,7 @@ func history(b *testing.B, rules *events.Rules, n, repeat int) []events.Event {
 func fill(b *testing.B, broker *testenv.Broker, rules *events.Rules, topic string, all []events.Event) {
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: stream.Config{Brokers: []string{broker.Addr()}}})
 	require.NoError(b, err)
-	encoder := cloudevent.Encoder{Rules: rules, Data: cloudevent.AnyData}
+	encoder := cloudevent.Encoder{Rules: rules, AnyData: true}
 	var group errgroup.Group
 	share := (len(all) + fillers - 1) / fillers
 	for f := range fillers {

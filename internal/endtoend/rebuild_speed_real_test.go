@@ -103,7 +103,7 @@ func startPackedWriter(t testing.TB, broker *testenv.Broker, server *testenv.Red
 // grantAll tells one grant of each of n people, whose ids are UUIDs.
 func grantAll(t testing.TB, producer *stream.Producer, topic string, n int) {
 	rules := events.SeedRules()
-	encoder := cloudevent.Encoder{Rules: rules, Data: cloudevent.AnyData}
+	encoder := cloudevent.Encoder{Rules: rules, AnyData: true}
 	purposes, err := rules.Set("promotion", "surveys", "personalisation")
 	require.NoError(t, err)
 	now := events.MillisOf(time.Now())

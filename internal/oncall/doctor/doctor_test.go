@@ -110,7 +110,7 @@ func (c *clinic) grant(id string, change func(*events.Event, *stream.Message)) {
 	}
 	m := stream.Message{}
 	change(&e, &m)
-	encoded, err := cloudevent.Encoder{Rules: rules, Data: cloudevent.AnyData}.Encode(&e) // as producers do that have no encoder of ours
+	encoded, err := cloudevent.Encoder{Rules: rules, AnyData: true}.Encode(&e) // as producers do that have no encoder of ours
 	require.NoError(c, err)
 	encoded.Topic = deploy.EventsTopic
 	change(&e, &encoded)
