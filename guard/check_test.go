@@ -197,7 +197,7 @@ func TestFreshnessThatStandsStillGrowsOld(t *testing.T) {
 		f := newFake(t) // the clock of redis stands still too
 		g := patientGuard(f)
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
-		time.Sleep(DefaultMaxStaleness)
+		time.Sleep(DefaultMaxStaleness) // by the bubble's clock, as below
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed)
 		time.Sleep(time.Millisecond)
 		require.Equal(t, events.Stale, g.Check(t.Context(), someone(t), "promotion").Reason)
@@ -214,7 +214,7 @@ func TestStaleGuardLooksForANewLayoutOnceASecond(t *testing.T) {
 			require.Equal(t, events.Stale, g.Check(t.Context(), someone(t), "promotion").Reason)
 		}
 		require.Equal(t, 1, f.relearns)
-		time.Sleep(relearnEvery)
+		time.Sleep(relearnEvery) // by the bubble's clock
 		next := granted(t)
 		f.after = &next
 		require.True(t, g.Check(t.Context(), someone(t), "promotion").Allowed, "asked again by the new layout")

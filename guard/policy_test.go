@@ -89,7 +89,7 @@ func TestAPolicyThatIsNotThereIsNotAskedForByEveryCheck(t *testing.T) {
 			require.Equal(t, events.Stale, g.Check(t.Context(), someone(t), "promotion").Reason)
 		}
 		require.Equal(t, 1, f.reads)
-		time.Sleep(rereadEvery)
+		time.Sleep(rereadEvery) // by the bubble's clock
 		f.policies, f.view.Policy = both, both.Revision
 		require.True(t, g.Check(t.Context(), someone(t), "legal").Allowed, "as soon as it is there")
 		require.Equal(t, 2, f.reads)

@@ -8,8 +8,8 @@
 // not use them: they ignore what they do not know, so that producers can be a version
 // ahead.
 //
-// It imports nothing of ours. A test keeps the
-// schemas, the types of package events and the codec in step.
+// It imports nothing of ours. A test keeps the schemas, the types of package events and
+// the codec in step.
 package schemas
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // Encoder writes events as records. It is safe for concurrent use; the zero
-// Encoder knows no purpose.
+// Encoder knows no purpose, and encodes nothing.
 type Encoder struct {
 	// Rules names the purposes.
 	Rules *events.Rules

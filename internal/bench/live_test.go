@@ -170,7 +170,7 @@ func (l *live) publish(topic string, denied func(events.Subject, stream.Ack) boo
 		}
 		if i%probeEvery == 0 {
 			for !denied(s, ack) && time.Since(acked) < 5*time.Second {
-				time.Sleep(askEvery)
+				time.Sleep(askEvery) // what is measured is asked for so often
 			}
 		}
 		took := time.Since(acked)
@@ -193,7 +193,7 @@ func (l *live) publish(topic string, denied func(events.Subject, stream.Ack) boo
 	for i := range n {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
 		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
+			time.Sleep(wait) // the rate that is measured
 		}
 		group.Go(func() { send(i, true) })
 	}

@@ -143,7 +143,7 @@ type answer string
 func (a answer) Error() string { return string(a) }
 func (answer) RedisError()     {}
 
-func TestErrorsSayWhatToDoNext(t *testing.T) {
+func TestErrorsSayWhatHelps(t *testing.T) {
 	for text, want := range map[string]error{
 		"OOM command not allowed when used memory > 'maxmemory'. script: 1, on @user_script:3.": ErrFull,
 		"WRONGTYPE Operation against a key holding the wrong kind of value":                     ErrDamaged,

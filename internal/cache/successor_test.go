@@ -130,3 +130,44 @@ func TestOnlyALaterGenerationSucceedsTheRecordedOne(t *testing.T) {
 	_, err = cache.OpenSuccessor(t.Context(), client, other, next)
 	require.ErrorIs(t, err, cache.ErrLayout)
 }
+
+// Neither a repair of single states nor a rebuild changes what another generation is
+// about to take the place of: the digests of both were compared before.
+func TestRepairsRefuseWhatIsFenced(t *testing.T) {
+	client := testenv.Redis(t).Client(t)
+	layout := cachetest.Layout()
+	store, err := cache.NewRedis(t.Context(), client, layout, nil)
+	require.NoError(t, err)
+	live := own(t, store, 3)
+	live.grow(events.Granted)
+	live.catchUp()
+	beside, err := cache.OpenStaging(t.Context(), client, layout)
+	require.NoError(t, err)
+	staged := own(t, beside, 3)
+	staged.grow(events.Granted)
+	require.NoError(t, staged.write(staged.batch()).Err)
+	mender, err := cache.OpenMender(t.Context(), client, layout.Service, nil)
+	require.NoError(t, err)
+	lost := live.log.Subjects[0]
+	mends := []cache.Mend{{Subject: lost, Stored: "another", Right: live.states[lost]}}
+	next := layout
+	next.Topic, next.Generation, next.Partitions = "consent.events.v1.g2", 2, 7
+	s, err := cache.OpenSuccessor(t.Context(), client, layout, next)
+	require.NoError(t, err)
+
+	require.NoError(t, s.Fence(t.Context()))
+	_, err = mender.Mend(t.Context(), partition, 0, live.mark.Next, mends)
+	require.ErrorIs(t, err, cache.ErrMoved)
+	done, err := mender.Redigest(t.Context(), partition)
+	require.NoError(t, err)
+	require.False(t, done)
+	require.ErrorIs(t, beside.Swap(t.Context(), partition, staged.mark.Epoch, live.mark.Next), cache.ErrNothingStaged)
+
+	require.NoError(t, s.Unfence(t.Context()))
+	_, err = mender.Mend(t.Context(), partition, 0, live.mark.Next, mends)
+	require.NoError(t, err)
+	done, err = mender.Redigest(t.Context(), partition)
+	require.NoError(t, err)
+	require.True(t, done)
+	require.NoError(t, beside.Swap(t.Context(), partition, staged.mark.Epoch, live.mark.Next))
+}

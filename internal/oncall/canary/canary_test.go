@@ -192,7 +192,7 @@ func TestCanariesThatDoNotComeBackAreToldApart(t *testing.T) {
 					require.NotContains(t, fl.Answer, events.CanaryPrefix)
 				}
 				synctest.Wait()
-				time.Sleep(time.Minute)
+				time.Sleep(time.Minute) // by the bubble's clock
 			})
 		})
 	}
