@@ -13,7 +13,6 @@ import (
 	"context"
 	_ "embed" // the script
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func New(client redis.UniversalClient, rules *events.Rules, partners []Partner, 
 		report = func(Acted) {}
 	}
 	return &Action{
-		script: slots.NewAction(client, actLua), line: line, partners: slices.Clone(partners), report: report, now: time.Now,
+		script: slots.NewAction(client, actLua), line: line, partners: cloned(partners), report: report, now: time.Now,
 	}, nil
 }
 

@@ -63,7 +63,7 @@ func Open(client redis.UniversalClient, all []consumers.Slot, partners []Partner
 		return nil, fmt.Errorf("affiliate: %w", err)
 	}
 	return &Desk{
-		slots: known, catalogue: slots.NewCatalogue(client, Name), partners: slices.Clone(partners), share: slots.NewScript(client, shareLua),
+		slots: known, catalogue: slots.NewCatalogue(client, Name), partners: cloned(partners), share: slots.NewScript(client, shareLua),
 	}, nil
 }
 

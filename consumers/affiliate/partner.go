@@ -122,3 +122,12 @@ func checkBorders(partners []Partner) error {
 	}
 	return nil
 }
+
+// cloned returns partners that their giver may change without changing these.
+func cloned(partners []Partner) []Partner {
+	all := slices.Clone(partners)
+	for i := range all {
+		all[i].Purposes = slices.Clone(all[i].Purposes)
+	}
+	return all
+}

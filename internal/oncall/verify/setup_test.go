@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,6 +117,24 @@ func (o *town) start(t testing.TB, name string) {
 func (o *town) stop(t testing.TB, name string) {
 	o.running[name].Stop(t)
 	delete(o.running, name)
+}
+
+// trafficLots bounds live traffic: each look folds all of it again.
+const trafficLots = 500
+
+// traffic publishes decisions beside whatever follows, until it is stopped.
+func (o *town) traffic(t testing.TB) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var deciding sync.WaitGroup
+	deciding.Go(func() {
+		for n := 0; n < trafficLots && ctx.Err() == nil; n++ {
+			o.live(t, 20)
+		}
+	})
+	return func() {
+		cancel()
+		deciding.Wait()
+	}
 }
 
 // live publishes n decisions of the people, and the events that it is given behind them.

@@ -2,11 +2,9 @@ package verify
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/snapshot"
@@ -99,22 +97,14 @@ func TestSnapshotsJudgeBesideLiveTraffic(t *testing.T) {
 	o.live(t, 1000)
 	o.snapshots(t)
 	o.forget(t, 0, 500)
-	var done atomic.Bool
-	var g errgroup.Group
-	g.Go(func() error {
-		for n := 0; n < 500 && !done.Load(); n++ {
-			o.live(t, 20)
-		}
-		return nil
-	})
+	stop := o.traffic(t)
 	for range 4 {
 		r, found := o.verify(t, Config{})
 		require.Empty(t, found)
 		require.Equal(t, FromSnapshots, r.Partitions[0].Source, r.Partitions[0].Why)
 		require.Zero(t, r.Partitions[0].Services[0].Unjudged)
 	}
-	done.Store(true)
-	require.NoError(t, g.Wait())
+	stop()
 }
 
 // Snapshots are a copy: where no service ever had what they give, they judge nobody.

@@ -1,11 +1,9 @@
 package verify
 
 import (
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/cloudevent"
@@ -65,14 +63,7 @@ func TestLiveTrafficIsNoDifference(t *testing.T) {
 	testenv.Parallel(t)
 	o := newTown(t, 2, 50, "marketing", "targeting")
 	o.live(t, 2000)
-	var done atomic.Bool
-	var g errgroup.Group
-	g.Go(func() error {
-		for n := 0; n < 500 && !done.Load(); n++ { // bounded: each look folds all of it again
-			o.live(t, 20)
-		}
-		return nil
-	})
+	stop := o.traffic(t)
 	for range 4 {
 		r, found := o.verify(t, Config{})
 		require.Empty(t, found)
@@ -82,8 +73,7 @@ func TestLiveTrafficIsNoDifference(t *testing.T) {
 			}
 		}
 	}
-	done.Store(true)
-	require.NoError(t, g.Wait())
+	stop()
 	o.settle(t)
 	_, found := o.verify(t, Config{})
 	require.Empty(t, found)

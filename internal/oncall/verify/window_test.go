@@ -3,12 +3,10 @@ package verify
 import (
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/events/stream"
@@ -253,21 +251,13 @@ func TestAWindowIsNoDifferenceBesideLiveTraffic(t *testing.T) {
 	testenv.Parallel(t)
 	o := newTown(t, 2, 50, "marketing", "targeting")
 	o.live(t, 2000)
-	var done atomic.Bool
-	var g errgroup.Group
-	g.Go(func() error {
-		for n := 0; n < 500 && !done.Load(); n++ {
-			o.live(t, 20)
-		}
-		return nil
-	})
+	stop := o.traffic(t)
 	for range 4 {
 		r, found := o.verify(t, Config{Window: window.Window{Since: time.Now().Add(-time.Hour)}})
 		require.Empty(t, found)
 		require.Len(t, r.Partitions, 2)
 	}
-	done.Store(true)
-	require.NoError(t, g.Wait())
+	stop()
 }
 
 // Who looks at nothing finds nothing wrong: that is said, and is no success.
