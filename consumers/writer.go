@@ -10,12 +10,12 @@ import (
 	"github.com/kelisim/kelisim/internal/cache"
 )
 
-// wideBatch is from how many states of one partition a batch is written in
-// larger scripts: only who is behind has so many.
+// wideBatch is from how many states of one partition a batch is written as one of
+// who is far behind: only who is behind has so many.
 const wideBatch = 512
 
 // writer stores windows: what cannot be applied goes to the parked topic first,
-// then the states, the positions and the outbox in one script per slot.
+// then the states, the positions and the outbox.
 type writer struct {
 	*Consumer
 	session  Session

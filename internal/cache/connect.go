@@ -29,8 +29,8 @@ const (
 	poolTimeout    = 2 * time.Second
 )
 
-// poolSize is enough for the engine's two writers, its refresher and the actions.
-const poolSize = 8
+// poolSize is enough for the engine's two writers with their fillers, its refresher and the actions.
+const poolSize = 16
 
 // bufferSize of a connection: a chunk of a batch is about 60 KB, and more than
 // 128 KB gained nothing (go-redis, PipelineReadBufferSize).

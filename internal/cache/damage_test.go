@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,26 +39,32 @@ func TestDamageIsSeenAndHealedFromTheLog(t *testing.T) {
 			return client.Set(t.Context(), prefix+"pos", "text", 0).Err()
 		}, cache.ErrDamaged},
 	} {
-		t.Run(name, func(t *testing.T) {
-			server.Flush(t)
-			o := own(t, open(t, connect(t, server.Addr())), 40)
-			o.grow(events.Granted)
-			o.catchUp()
-			require.NoError(t, c.spoil(t))
-			o.grow(events.Withdrawn)
-			b := o.batch()
-			for range 2 { // and it does not go away
-				result := o.write(b)
-				require.ErrorIs(t, result.Err, c.want)
-				require.NotErrorIs(t, result.Err, cache.ErrUnavailable)
-			}
-			view, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
-			require.False(t, err == nil && view.Known && view.Next == int64(len(o.log.Events)), "nobody says that it was applied")
-			o.claim()
-			o.begin(0)
-			o.catchUp()
-			o.isTheFold()
-		})
+		for _, wide := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, wide %v", name, wide), func(t *testing.T) {
+				server.Flush(t)
+				o := own(t, open(t, connect(t, server.Addr())), 40)
+				o.grow(events.Granted)
+				o.catchUp()
+				require.NoError(t, c.spoil(t))
+				o.grow(events.Withdrawn)
+				b := o.batch()
+				b.Wide = wide
+				for i := range b.Changes {
+					b.Changes[i].Act = true
+				}
+				for range 2 { // and it does not go away
+					result := o.write(b)
+					require.ErrorIs(t, result.Err, c.want)
+					require.NotErrorIs(t, result.Err, cache.ErrUnavailable)
+				}
+				view, err := o.store.Lookup(t.Context(), o.log.Subjects[0])
+				require.False(t, err == nil && view.Known && view.Next == int64(len(o.log.Events)), "nobody says that it was applied")
+				o.claim()
+				o.begin(0)
+				o.catchUp()
+				o.isTheFold()
+			})
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ type encoder struct {
 	careful bool   // compare every version
 	proved  string // in Redis' time, or ""
 	attempt string
+	laid    int  // chunks that are written already, without scripts
+	damaged bool // and something was not as it should be
 
 	places places
 	spare  []place  // for the places in another order
@@ -39,6 +41,9 @@ const (
 	// keysBefore stand in front of the buckets: position, outbox and holds.
 	keysBefore = 3
 )
+
+// neverSo, as the number of new subjects, has write.lua say that states were lost.
+const neverSo = "-1"
 
 // fixedArgs is what a script takes besides its changes and holds: the head of
 // the command, three keys, and the fifteen arguments of write.lua with the
@@ -70,6 +75,7 @@ func (e *encoder) prepare(l Layout) {
 			e.holds = append(e.holds, h)
 		}
 	}
+	e.laid, e.damaged = 0, false
 	e.scripts = max(1, (len(changes)+e.size-1)/e.size, (len(e.holds)+e.size-1)/e.size)
 	e.args = slices.Grow(e.args, e.scripts*fixedArgs+3*len(changes)+3*len(e.holds))
 }
@@ -123,9 +129,12 @@ func (e *encoder) script(k int) (keys int, _ []any) {
 	e.runs = append(e.runs, runs...)
 	keys = keysBefore + len(runs)
 	sum := e.sum(changes)
-	b := e.batch
-	args = append(args, itoa(b.Epoch), itoa(b.From), itoa(b.To), e.attempt, itoa(int64(k)), flag(last),
-		itoa(int64(sum.digest)), e.proved, itoa(b.Receipted), itoa(int64(sum.unseen)),
+	b, unseen := e.batch, itoa(int64(sum.unseen))
+	if e.damaged {
+		unseen = neverSo
+	}
+	args = append(args, itoa(b.Epoch), itoa(b.From), itoa(b.To), e.attempt, itoa(int64(e.laid+k)), flag(last),
+		itoa(int64(sum.digest)), e.proved, itoa(b.Receipted), unseen,
 		itoa(int64(len(changes))), sum.proofs, itoa(int64(sum.act)), itoa(int64(len(holds))), runs)
 	for i := range changes {
 		args = append(args, &places[i].field, &texts[i].state)

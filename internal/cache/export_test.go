@@ -9,6 +9,7 @@ import (
 const (
 	PageArgs  = pageArgs
 	LiveChunk = liveChunk
+	FillChunk = fillChunk
 )
 
 // Distrust makes the next batch of a partition take the careful way, as if
@@ -26,12 +27,12 @@ func (r *Redis) Encode(ctx context.Context, b *Batch) int {
 	e := r.encoders.Get().(*encoder)
 	defer r.encoders.Put(e)
 	defer e.forget()
-	scripts := r.begin(b, e)
-	for k := range scripts {
+	r.begin(b, e)
+	for k := range e.scripts {
 		keys, args := e.script(k)
 		call(ctx, r.scripts.write, keys, args)
 	}
-	return scripts
+	return e.scripts
 }
 
 // Validate says what is wrong with a batch.

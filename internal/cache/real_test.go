@@ -204,7 +204,7 @@ func TestManagedRedisThatHidesItsSettingsIsCheckedToo(t *testing.T) {
 func TestUserWithTheDocumentedPermissionsMayWrite(t *testing.T) {
 	server := testenv.Redis(t)
 	require.NoError(t, server.Client(t).Do(t.Context(), "acl", "setuser", "marketing", "on", ">secret", "resetkeys",
-		"~consent:{marketing}:*", "~consent:{marketing/*", "-@all", "+@read", "+@write", "+@scripting", "+@connection",
+		"~consent:{marketing}:*", "~consent:{marketing/*", "-@all", "+@read", "+@write", "+@scripting", "+@transaction", "+@connection",
 		"+time", "+config|get", "+info", "+cluster").Err())
 	client, err := cache.Connect(cache.Options{Addrs: []string{server.Addr()}, Username: "marketing", Password: "secret"})
 	require.NoError(t, err)
@@ -215,6 +215,10 @@ func TestUserWithTheDocumentedPermissionsMayWrite(t *testing.T) {
 	o.begin(0)
 	o.catchUp()
 	o.isTheFold()
+	o.grow(events.Withdrawn)
+	require.NoError(t, o.write(o.wide()).Err)
+	o.isTheFold()
+	require.Contains(t, server.Client(t).Info(t.Context(), "commandstats").Val(), "cmdstat_exec", "in transactions")
 	waiting, err := o.store.Pending(t.Context(), partition, 1000)
 	require.NoError(t, err)
 	_, err = o.store.Done(t.Context(), partition, o.mark.Epoch, waiting)
@@ -236,16 +240,26 @@ func TestSettingsThatWasteMemoryAreWarnedOf(t *testing.T) {
 // batch that did not fit is neither half there nor passed over, and goes through
 // when there is room again.
 func TestFullRedisStopsThePositionAndNothingElse(t *testing.T) {
-	half := 0
+	for _, wide := range []bool{false, true} {
+		fillUp(t, wide)
+	}
+}
+
+func fillUp(t *testing.T, wide bool) {
+	subjects, half := 900, 0 // five scripts
+	if wide {
+		subjects = bulk // three transactions
+	}
 	for room := 20_000; room < 300_000; room += 40_000 {
 		server := testenv.Redis(t)
 		admin := server.Client(t)
-		o := own(t, open(t, connect(t, server.Addr())), 900)
+		o := own(t, open(t, connect(t, server.Addr())), subjects)
 		used, err := strconv.Atoi(admin.InfoMap(t.Context(), "memory").Item("Memory", "used_memory"))
 		require.NoError(t, err)
 		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used+room)).Err())
 		o.grow(events.Granted)
-		full := o.batch() // five scripts
+		full := o.batch()
+		full.Wide = wide
 		if err := o.write(full).Err; err != nil {
 			require.ErrorIs(t, err, cache.ErrFull)
 			require.ErrorIs(t, o.write(full).Err, cache.ErrFull)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,11 +41,17 @@ func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
 // built when it is its turn: the window of one who is far behind is large.
 func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, results []Result, last bool) (again []int) {
 	cmds, encoders := make([][]*redis.Cmd, len(open)), make([]*encoder, len(open))
-	p := pages{client: r.client}
 	for n, i := range open {
-		e := r.encoders.Get().(*encoder)
-		encoders[n] = e
-		for k := range r.begin(&batches[i], e) {
+		encoders[n] = r.encoders.Get().(*encoder)
+		r.begin(&batches[i], encoders[n])
+	}
+	failed := r.fill(ctx, encoders)
+	p := pages{client: r.client}
+	for n, e := range encoders {
+		for k := range e.scripts {
+			if failed[n] != nil {
+				break
+			}
 			keys, args := e.script(k)
 			cmds[n] = append(cmds[n], call(ctx, r.scripts.write, keys, args))
 			p.add(ctx, cmds[n][k])
@@ -58,6 +65,10 @@ func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, result
 	received := time.Now()
 	reload := false
 	for n, i := range open {
+		if failed[n] != nil {
+			results[i] = Result{Err: fmt.Errorf("partition %d: %w", batches[i].Partition, failed[n])}
+			continue
+		}
 		missing, careful := r.collect(&batches[i], cmds[n], received, &results[i])
 		if (missing || careful) && !last {
 			again, reload = append(again, i), reload || missing
@@ -99,9 +110,9 @@ func (b *Batch) arrived(m Mark) bool {
 	return m.Known && m.Epoch == b.Epoch && m.Next == b.To && b.To > b.From
 }
 
-// begin prepares the scripts of a batch, and returns how many there are: its
-// changes in chunks, and what is for the end of it in the last one.
-func (r *Redis) begin(b *Batch, e *encoder) (scripts int) {
+// begin prepares the scripts of a batch: its changes in chunks, and what is for the
+// end of it in the last one.
+func (r *Redis) begin(b *Batch, e *encoder) {
 	known, _ := r.know(b.Partition)
 	e.batch, e.prefix = b, r.layout.Prefix(b.Partition)
 	e.careful = b.From < known.top || b.reachesBack()
@@ -112,7 +123,6 @@ func (r *Redis) begin(b *Batch, e *encoder) (scripts int) {
 		e.size = wideChunk
 	}
 	e.prepare(r.layout)
-	return e.scripts
 }
 
 // reachesBack says whether a change is older than the batch. The position says

@@ -101,7 +101,7 @@ type Batch struct {
 	Receipted int64        // receipts cover offsets below; 0: unchanged
 	Policy    string       // revision of the policy that Proved vouches for too
 	Stage     events.Stage // of the log at To
-	Wide      bool         // far behind: larger scripts, at the price of latency
+	Wide      bool         // far behind: more at a time, at the price of latency
 }
 
 // Change is one subject's new state.
