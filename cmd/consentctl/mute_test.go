@@ -28,7 +28,7 @@ func TestErrorsNameTheBrokerThatDoesNotAnswer(t *testing.T) {
 					defer func() { _ = conn.Close() }()
 				}
 			}()
-			code, out, errs := ctl(t, append(args, "--brokers", l.Addr().String(), "--kafka-dial-timeout", "1s")...)
+			code, out, errs := ctl(t, append(args, "--brokers", l.Addr().String(), "--kafka-dial-timeout", "200ms")...)
 			require.NoError(t, l.Close())
 			<-ended
 			require.Equal(t, exit.Failed, code)

@@ -30,6 +30,7 @@ const (
 )
 
 func TestBadNetworkNeitherDoublesNorReorders(t *testing.T) {
+	testenv.Parallel(t)
 	b := testenv.Kafka(t)
 	for round := range chaosRounds() {
 		seed := uint64(round)

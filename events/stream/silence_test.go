@@ -35,6 +35,7 @@ func mute(t *testing.T) (addr string) {
 
 // A broker that swallows what it is sent is found by its address, and not by a time that is over.
 func TestABrokerThatTakesConnectionsAndSaysNothingIsNamed(t *testing.T) {
+	t.Parallel()
 	for name, ask := range map[string]func(context.Context, Config) error{
 		"offsets": func(ctx context.Context, c Config) error {
 			a, err := NewAdmin(c)
