@@ -20,8 +20,8 @@ import (
 	"github.com/kelisim/kelisim/internal/daemon/settings"
 )
 
-// compose is the part of a compose file that this one uses. Reading it is no proof that it runs; it does prove that every
-// name in it means something.
+// compose is the part of a compose file that this one uses. Reading it proves that every name in it means something; that
+// it runs, but for the images, TestWhatComposeSaysRuns tells, on real servers.
 type compose struct {
 	Name        string             `yaml:"name"`
 	Service     any                `yaml:"x-service"`

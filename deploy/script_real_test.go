@@ -16,8 +16,8 @@ import (
 	"github.com/kelisim/kelisim/internal/testenv/realkafka"
 )
 
-func TestKafkaTakesTheTopics(t *testing.T) {
-	b := testenv.StartKafka(t, testenv.KafkaConfig{})
+// kafkaTopics is Kafka's kafka-topics.sh, as far as our script needs it.
+func kafkaTopics(t *testing.T) string {
 	tool := filepath.Join(t.TempDir(), "kafka-topics.sh")
 	java, err := realkafka.Java(t.Context())
 	require.NoError(t, err)
@@ -27,7 +27,12 @@ func TestKafkaTakesTheTopics(t *testing.T) {
 	}
 	script += " org.apache.kafka.tools.TopicCommand \"$@\"\n"
 	require.NoError(t, os.WriteFile(tool, []byte(script), 0o700))
+	return tool
+}
 
+func TestKafkaTakesTheTopics(t *testing.T) {
+	b := testenv.StartKafka(t, testenv.KafkaConfig{})
+	tool := kafkaTopics(t)
 	for range 2 { // the second run finds them all there
 		cmd := exec.Command("bash", "create-topics.sh", b.Addr(), "1")
 		cmd.Env = append(os.Environ(), "KAFKA_TOPICS="+tool)
