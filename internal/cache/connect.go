@@ -32,8 +32,9 @@ const (
 // poolSize is enough for the engine's two writers with their fillers, its refresher and the actions.
 const poolSize = 16
 
-// bufferSize of a connection: a chunk of a batch is about 60 KB, and more than
-// 128 KB gained nothing (go-redis, PipelineReadBufferSize).
+// bufferSize of a connection: a live chunk of a batch is less than 60 KB, one of who
+// is far behind two or three times that, and more than 128 KB gained nothing
+// (go-redis, PipelineReadBufferSize).
 const bufferSize = 64 << 10
 
 // Connect returns a client with every setting that matters made explicit. It

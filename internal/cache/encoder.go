@@ -6,7 +6,7 @@ import (
 	"github.com/kelisim/kelisim/events"
 )
 
-// encoder builds the arguments of write.lua for one batch. All texts of a batch
+// encoder builds the transactions of one batch and the arguments of write.lua. All texts of a batch
 // are made at once and the arguments point at them: a pointer fits an interface
 // where a string would be boxed, once per argument. It is used again for other
 // batches, once the scripts were sent.
@@ -20,7 +20,8 @@ type encoder struct {
 	careful bool   // compare every version
 	proved  string // in Redis' time, or ""
 	attempt string
-	laid    int  // chunks that are written already, without scripts
+	bulk    bool // transactions write the states
+	laid    int  // chunks that they wrote
 	damaged bool // and something was not as it should be
 
 	places places
@@ -28,7 +29,7 @@ type encoder struct {
 	order  []uint64 // bucket and place in the batch, of each change
 	texts  []changeTexts
 	runs   []byte // how many neighbours among a script's changes share a bucket
-	args   []any  // of all scripts, one after the other
+	args   []any  // of all scripts and transactions, one after the other
 }
 
 // changeTexts are the arguments of one change, besides its place.
@@ -77,7 +78,11 @@ func (e *encoder) prepare(l Layout) {
 	}
 	e.laid, e.damaged = 0, false
 	e.scripts = max(1, (len(changes)+e.size-1)/e.size, (len(e.holds)+e.size-1)/e.size)
-	e.args = slices.Grow(e.args, e.scripts*fixedArgs+3*len(changes)+3*len(e.holds))
+	each := 3 // bucket, field and state
+	if e.bulk {
+		each = 6 // with the name of the command, and an entry of the outbox
+	}
+	e.args = slices.Grow(e.args, e.scripts*fixedArgs+each*len(changes)+3*len(e.holds))
 }
 
 // sort puts changes and places into the order of buckets, so that those of one

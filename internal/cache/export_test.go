@@ -10,6 +10,7 @@ const (
 	PageArgs  = pageArgs
 	LiveChunk = liveChunk
 	FillChunk = fillChunk
+	Fillers   = fillers
 )
 
 // Distrust makes the next batch of a partition take the careful way, as if

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // redigestTries is how often the digest is worked out while the consumer writes.
@@ -27,7 +25,7 @@ func (m *Mender) Redigest(ctx context.Context, partition int32) (bool, error) {
 		if !known {
 			return false, nil
 		}
-		digest, err := m.sum(ctx, partition)
+		digest, err := m.redis.sum(ctx, partition)
 		if err != nil {
 			return false, fmt.Errorf("digest of partition %d of %s: %w", partition, m.layout.Service, err)
 		}
@@ -45,25 +43,4 @@ func (m *Mender) Redigest(ctx context.Context, partition int32) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// sum reads all buckets. What is no state of the partition is not part of it.
-func (m *Mender) sum(ctx context.Context, partition int32) (Digest, error) {
-	found := survey{layout: m.layout, partition: partition}
-	for first := int32(0); first < m.layout.Buckets; first += scanChunk {
-		pipe := m.redis.client.Pipeline()
-		var cmds []*redis.MapStringStringCmd
-		for b := first; b < min(first+scanChunk, m.layout.Buckets); b++ {
-			cmds = append(cmds, pipe.HGetAll(ctx, m.layout.bucketKey(partition, b)))
-		}
-		_, _ = pipe.Exec(ctx) // only the first error: each command has its own
-		for i, cmd := range cmds {
-			fields, err := cmd.Result()
-			if err != nil {
-				return 0, classify(err)
-			}
-			found.take(first+int32(i), fields)
-		}
-	}
-	return found.digest, nil
 }

@@ -25,6 +25,8 @@ type Redis struct {
 	checks  checks
 	origin  string // id of the Kafka cluster; see From
 
+	transacts bool // the user may
+
 	ahead    bool      // of the next generation: its layout is not recorded yet, see Successor
 	encoders sync.Pool // of *encoder
 	attempts atomic.Int64
@@ -62,6 +64,9 @@ func NewRedis(ctx context.Context, client redis.UniversalClient, layout Layout, 
 	}
 	if err := r.scripts.install(ctx, client); err != nil {
 		return nil, err
+	}
+	if r.transacts = r.mayTransact(ctx); !r.transacts {
+		log.Warn("redis lets this user not use transactions (+@transaction): catching up takes longer", "service", layout.Service)
 	}
 	return r, nil
 }

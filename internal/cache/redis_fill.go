@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -20,46 +21,61 @@ const (
 	fillChunk = 1000
 )
 
-// fill writes the changes of wide batches in plain commands, which cost Redis less
+// mayTransact says whether the user is let. One who may WATCH and not MULTI would
+// send the commands of a transaction alone.
+func (r *Redis) mayTransact(ctx context.Context) bool {
+	_, err := r.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		return pipe.HLen(ctx, layoutKey(r.layout.Service)).Err()
+	})
+	return !redis.HasErrorPrefix(err, "NOPERM")
+}
+
+// fill writes the changes of bulk batches in plain commands, which cost Redis less
 // than a script does (docs/decisions/0003). The position stays where it is: write.lua
 // moves it, when all states are there. Whatever stands in the way is left to that
-// script too, which says what it is; only where Redis does not answer is there an error.
-func (r *Redis) fill(ctx context.Context, encoders []*encoder) []error {
-	failed := make([]error, len(encoders))
-	var group errgroup.Group
+// script too, which says what it is. Where Redis does not answer to one, those that
+// have not begun fail with it.
+func (r *Redis) fill(ctx context.Context, sent []sending) {
+	group, answers := errgroup.WithContext(ctx)
 	group.SetLimit(fillers)
-	for n, e := range encoders {
-		if !e.batch.Wide || e.careful || len(e.changes) == 0 {
+	for n := range sent {
+		s := &sent[n]
+		if !s.bulk {
 			continue
 		}
 		group.Go(func() error {
-			err := r.client.Watch(ctx, func(tx *redis.Tx) error {
-				err := e.fill(ctx, tx)
-				if e.laid == 0 {
-					_ = tx.Unwatch(ctx) // go-redis knows only of the first watch
-				}
-				return err
-			}, e.prefix+positionName)
-			var answer redis.Error
-			if !errors.As(err, &answer) {
-				failed[n] = classify(err)
+			if s.failed = answers.Err(); s.failed == nil {
+				s.failed = r.watch(ctx, s.encoder)
 			}
-			return nil
+			return s.failed
 		})
 	}
-	_ = group.Wait()
-	return failed
+	first := group.Wait()
+	for n := range sent {
+		if sent[n].failed != nil {
+			sent[n].failed = first
+		}
+	}
 }
 
-// fill writes all changes, a chunk at a time. Each is a transaction, void if anybody
+// watch lays one batch. An answer of Redis is no error.
+func (r *Redis) watch(ctx context.Context, e *encoder) error {
+	err := r.client.Watch(ctx, func(tx *redis.Tx) error { return e.lay(ctx, tx) }, e.prefix+positionName)
+	if answer := redis.Error(nil); errors.As(err, &answer) {
+		return nil
+	}
+	return classify(err)
+}
+
+// lay writes all changes, a chunk at a time. Each is a transaction, void if anybody
 // touched the position since it was looked at.
-func (e *encoder) fill(ctx context.Context, tx *redis.Tx) error {
+func (e *encoder) lay(ctx context.Context, tx *redis.Tx) error {
 	chunks := (len(e.changes) + fillChunk - 1) / fillChunk
 	at, err := readStanding(tx.HMGet(ctx, e.prefix+positionName, standingFields...))
 	k, damaged := 0, false
 	for ; err == nil && !damaged && k < chunks; k++ {
-		if !at.takes(e, k) {
-			return nil
+		if err = ctx.Err(); err != nil || !at.takes(e, k) {
+			return err
 		}
 		t := e.transaction(ctx, k, at.digest)
 		if k < chunks-1 {
@@ -68,14 +84,14 @@ func (e *encoder) fill(ctx context.Context, tx *redis.Tx) error {
 		at, damaged, err = t.run(ctx, tx)
 	}
 	if err == nil {
-		e.filled(k, damaged)
+		e.rest(k, damaged)
 	}
 	return err
 }
 
-// filled leaves to the scripts what is not written yet, or to say that states were lost.
-func (e *encoder) filled(chunks int, damaged bool) {
-	e.laid, e.damaged = chunks, damaged
+// rest leaves to the scripts what is not laid, and to say that states were lost.
+func (e *encoder) rest(laid int, damaged bool) {
+	e.laid, e.damaged = laid, damaged
 	clear(e.changes)
 	e.changes = e.changes[:0]
 	e.scripts = max(1, (len(e.holds)+e.size-1)/e.size)
@@ -98,9 +114,12 @@ func readStanding(cmd *redis.SliceCmd) (at standing, _ error) {
 	}
 	text := func(i int) string { s, _ := pos[i].(string); return s }
 	at = standing{epoch: text(0), next: text(1), chunk: text(2), gone: pos[3] != nil}
-	at.top, _ = strconv.ParseInt(text(4), 10, 64) // absent is 0, as in mark.lua
-	digest, _ := strconv.ParseUint(text(5), 10, 64)
-	at.digest = Digest(digest)
+	top, err1 := strconv.ParseInt(cmp.Or(text(4), "0"), 10, 64)
+	digest, err2 := strconv.ParseUint(cmp.Or(text(5), "0"), 10, 64)
+	if err1 != nil || err2 != nil {
+		return standing{}, nil // nobody's: the script says what it finds
+	}
+	at.top, at.digest = top, Digest(digest)
 	return at, nil
 }
 
@@ -116,5 +135,7 @@ func (at *standing) takes(e *encoder, k int) bool {
 	}
 }
 
-// mark says in the position that a chunk of this attempt is there, and more follow.
-func (e *encoder) mark(k int) string { return e.attempt + ":" + itoa(int64(k)) + "+" }
+// mark says in the position that a chunk of this attempt is there, that more follow,
+// and that nobody has looked yet whether states were lost: the script does that, or
+// resolve.
+func (e *encoder) mark(k int) string { return e.attempt + ":" + itoa(int64(k)) + "!+" }

@@ -19,8 +19,8 @@ const (
 )
 
 // maxAttempts bounds how often Write sends a batch: as it is, with scripts newly
-// loaded, and the careful way.
-const maxAttempts = 4
+// loaded, with a doubt resolved, and the careful way.
+const maxAttempts = 5
 
 // Write implements [Store].
 func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
@@ -37,40 +37,40 @@ func (r *Redis) Write(ctx context.Context, batches []Batch) []Result {
 	return results
 }
 
-// attempt sends the open batches and returns those to send again. A script is
-// built when it is its turn: the window of one who is far behind is large.
+// attempt sends the open batches and returns those to send again. Those whose states
+// are laid in transactions come behind the others, which are short.
 func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, results []Result, last bool) (again []int) {
-	cmds, encoders := make([][]*redis.Cmd, len(open)), make([]*encoder, len(open))
+	sent := make([]sending, len(open))
 	for n, i := range open {
-		encoders[n] = r.encoders.Get().(*encoder)
-		r.begin(&batches[i], encoders[n])
+		sent[n].encoder = r.encoders.Get().(*encoder)
+		r.begin(&batches[i], sent[n].encoder)
 	}
-	failed := r.fill(ctx, encoders)
 	p := pages{client: r.client}
-	for n, e := range encoders {
-		for k := range e.scripts {
-			if failed[n] != nil {
-				break
-			}
-			keys, args := e.script(k)
-			cmds[n] = append(cmds[n], call(ctx, r.scripts.write, keys, args))
-			p.add(ctx, cmds[n][k])
+	for n := range sent {
+		if !sent[n].bulk {
+			sent[n].scripts(ctx, r, &p)
 		}
 	}
 	p.send(ctx)
-	for _, e := range encoders {
-		e.forget()
-		r.encoders.Put(e)
+	r.fill(ctx, sent)
+	for n := range sent {
+		if sent[n].bulk && sent[n].failed == nil {
+			sent[n].scripts(ctx, r, &p)
+		}
 	}
+	p.send(ctx)
 	received := time.Now()
 	reload := false
 	for n, i := range open {
-		if failed[n] != nil {
-			results[i] = Result{Err: fmt.Errorf("partition %d: %w", batches[i].Partition, failed[n])}
+		s := &sent[n]
+		s.encoder.forget()
+		r.encoders.Put(s.encoder)
+		if s.failed != nil {
+			results[i] = Result{Err: fmt.Errorf("partition %d: %w", batches[i].Partition, s.failed)}
 			continue
 		}
-		missing, careful := r.collect(&batches[i], cmds[n], received, &results[i])
-		if (missing || careful) && !last {
+		missing, repeat := r.collect(ctx, &batches[i], s.cmds, received, &results[i])
+		if (missing || repeat) && !last {
 			again, reload = append(again, i), reload || missing
 		}
 	}
@@ -82,15 +82,34 @@ func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, result
 	return again
 }
 
-// collect reads the answers to one batch's chunks into its result, and says
-// whether the scripts were missing or the careful way is asked for.
-func (r *Redis) collect(b *Batch, cmds []*redis.Cmd, received time.Time, into *Result) (missing, careful bool) {
+// sending is one batch on its way.
+type sending struct {
+	*encoder
+	cmds   []*redis.Cmd
+	failed error // of its transactions
+}
+
+// scripts adds the batch's scripts to the pages. Each is built when it is its turn.
+func (s *sending) scripts(ctx context.Context, r *Redis, p *pages) {
+	for k := range s.encoder.scripts {
+		keys, args := s.script(k)
+		s.cmds = append(s.cmds, call(ctx, r.scripts.write, keys, args))
+		p.add(ctx, s.cmds[k])
+	}
+}
+
+// collect reads the answers to one batch's scripts into its result, and says whether
+// scripts were missing, or the batch must be sent again for another reason.
+func (r *Redis) collect(ctx context.Context, b *Batch, cmds []*redis.Cmd, received time.Time, into *Result) (missing, repeat bool) {
 	*into = Result{}
 	for _, cmd := range cmds {
 		reply, err := r.read(b.Partition, cmd, received)
 		if err == nil {
 			err = reply.failure(b.Partition, b.From)
 			into.Mark = reply.mark
+			if err == nil && !reply.mark.Known { // its outbox is of another type, and nothing had to go there
+				err = fmt.Errorf("partition %d: %w", b.Partition, ErrDamaged)
+			}
 		}
 		into.Skipped += int(reply.skipped)
 		if err != nil {
@@ -98,7 +117,14 @@ func (r *Redis) collect(b *Batch, cmds []*redis.Cmd, received time.Time, into *R
 			if errors.Is(err, ErrMoved) && b.arrived(reply.mark) {
 				into.Err = nil // an earlier attempt, whose answer was lost, got through
 			}
-			return noScript(err), reply.code == codeCareful
+			if reply.code != codeDoubt {
+				return noScript(err), reply.code == codeCareful
+			}
+			if err := r.resolve(ctx, b.Partition, b.Epoch); err != nil {
+				into.Err = err
+				return false, false
+			}
+			return false, true
 		}
 	}
 	return false, false
@@ -116,6 +142,7 @@ func (r *Redis) begin(b *Batch, e *encoder) {
 	known, _ := r.know(b.Partition)
 	e.batch, e.prefix = b, r.layout.Prefix(b.Partition)
 	e.careful = b.From < known.top || b.reachesBack()
+	e.bulk = b.Wide && !e.careful && len(b.Changes) > 0 && r.transacts
 	e.proved = r.proved(b.Partition, b.Proved)
 	e.attempt = itoa(r.attempts.Add(1))
 	e.size = liveChunk

@@ -18,6 +18,7 @@ const (
 	codeCareful // the batch must be sent again with what the careful way needs
 	codeChunk   // the chunk before it is missing
 	codeGone    // another generation takes the partition's place
+	codeDoubt   // whether states were lost is not known; see resolve.lua
 )
 
 // markReply is what those scripts return.
@@ -135,6 +136,8 @@ func (r *markReply) failure(partition int32, expected int64) error {
 		cause = ErrDamaged
 	case codeGone:
 		cause = fmt.Errorf("%w: another generation took the partition's place", ErrLayout)
+	case codeDoubt:
+		cause = fmt.Errorf("%w: whether states were lost is not known", ErrUnavailable)
 	case codeChunk:
 		cause = fmt.Errorf("%w: a part of the batch was not written", ErrUnavailable)
 	default:

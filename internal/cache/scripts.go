@@ -21,6 +21,8 @@ var (
 	claimLua string
 	//go:embed lua/forget.lua
 	forgetLua string
+	//go:embed lua/resolve.lua
+	resolveLua string
 	//go:embed lua/begin.lua
 	beginLua string
 	//go:embed lua/done.lua
@@ -59,16 +61,17 @@ var (
 // KEYS, and all of them carry one hash tag, so Redis Cluster runs each where
 // its partition is.
 type scripts struct {
-	write, refresh, claim, forget, begin, done, hold, load, layout *redis.Script
-	owe, policy                                                    *redis.Script // of changes of the policy
-	look, mend, redigest                                           *redis.Script // of a Mender
-	differ, swap                                                   *redis.Script // of a Staging
-	adopt, fence, retire                                           *redis.Script // of a Successor
+	write, resolve, refresh, claim, forget, begin, done, hold, load, layout *redis.Script
+	owe, policy                                                             *redis.Script // of changes of the policy
+	look, mend, redigest                                                    *redis.Script // of a Mender
+	differ, swap                                                            *redis.Script // of a Staging
+	adopt, fence, retire                                                    *redis.Script // of a Successor
 }
 
 func newScripts() scripts {
 	return scripts{
 		write:   redis.NewScript(markLua + holdsLua + writeLua),
+		resolve: redis.NewScript(markLua + resolveLua),
 		refresh: redis.NewScript(markLua + refreshLua),
 		claim:   redis.NewScript(markLua + claimLua),
 		forget:  redis.NewScript(markLua + forgetLua),
@@ -96,7 +99,7 @@ func newScripts() scripts {
 // all lists the scripts.
 func (s *scripts) all() []*redis.Script {
 	return []*redis.Script{
-		s.write, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.owe, s.policy,
+		s.write, s.resolve, s.refresh, s.claim, s.forget, s.begin, s.done, s.hold, s.load, s.layout, s.owe, s.policy,
 		s.look, s.mend, s.redigest, s.differ, s.swap, s.adopt, s.fence, s.retire,
 	}
 }

@@ -4,7 +4,7 @@ epoch = whole(math.max((epoch or call('HGET', POS, 'retired') or 0) + 1, time[1]
 call('HSET', POS, 'epoch', epoch)
 -- What is half written stays so, but nobody goes on with it: two owners may count alike.
 if sub(chunk, -1) == '+' then
-  call('HSET', POS, 'chunk', '+')
+  call('HSET', POS, 'chunk', doubt and '!+' or '+')
 elseif not torn then
   call('HDEL', POS, 'chunk')
 end

@@ -2,7 +2,7 @@
 -- KEYS[1] is its pos, KEYS[2] its outbox; ARGV[1] the caller's epoch.
 local call, sub, format = redis.call, string.sub, string.format
 local POS, OUTBOX = KEYS[1], KEYS[2]
-local OK, MOVED, FENCED, OUTDATED, DAMAGED, CAREFUL, CHUNK, GONE = '0', '1', '2', '3', '4', '5', '6', '7'
+local OK, MOVED, FENCED, OUTDATED, DAMAGED, CAREFUL, CHUNK, GONE, DOUBT = '0', '1', '2', '3', '4', '5', '6', '7', '8'
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -13,6 +13,9 @@ local epoch, applied, top, digest, fresh, receipted, chunk, stage =
 -- A script that failed in the middle (a key of the wrong type, say) leaves the
 -- question mark that it set in front of its first write.
 local torn = sub(chunk, -1) == '?'
+
+-- A transaction wrote states, and its owner did not say that none was lost.
+local doubt = sub(chunk, -2) == '!+'
 
 -- It was built from a log that had lost its beginning: nothing proves that fresh.
 local torso = pos[10]

@@ -16,7 +16,9 @@ local n, m, h = tonumber(ARGV[11]), tonumber(ARGV[13]), tonumber(ARGV[14])
 if epoch and epoch ~= ARGV[1] then return reply(FENCED) end
 if torn then return reply(DAMAGED) end
 if not epoch or applied ~= ARGV[2] then return reply(MOVED) end
-if k > 0 and chunk ~= attempt .. ':' .. whole(k - 1) .. '+' then return reply(CHUNK) end
+local before = attempt .. ':' .. whole(k - 1)
+if k > 0 and chunk ~= before .. '+' and chunk ~= before .. '!+' then return reply(CHUNK) end
+if k == 0 and doubt then return reply(DOUBT) end
 
 -- No stored version is at or above top. A batch from there on cannot meet a newer
 -- state, so the position alone proves what comparing every version would.
@@ -33,6 +35,9 @@ end
 
 local delta, skip, bucket, skipped = tonumber(ARGV[7]), nil, nil, 0
 if proofs ~= '' then
+  -- What is skipped was put into the outbox when it was written, if that is one.
+  local kind = call('TYPE', OUTBOX).ok
+  if kind ~= 'zset' and kind ~= 'none' then return reply(DAMAGED) end
   delta, skip, bucket = 0, {}, {}
   for key = 4, #KEYS do
     for _ = 1, byte(runs, key - 3) do bucket[#bucket + 1] = KEYS[key] end
