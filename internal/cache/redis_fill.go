@@ -21,8 +21,8 @@ const (
 	fillChunk = 1000
 )
 
-// mayTransact says whether the user is let. One who may WATCH and not MULTI would
-// send the commands of a transaction alone.
+// mayTransact says whether the user may use transactions. Where WATCH is let through
+// and MULTI is not, their commands would be done alone.
 func (r *Redis) mayTransact(ctx context.Context) bool {
 	_, err := r.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		return pipe.HLen(ctx, layoutKey(r.layout.Service)).Err()
