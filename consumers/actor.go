@@ -87,9 +87,10 @@ func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
 	if p.acting == nil {
 		return nil // it could not be told by which edition: the outbox keeps what is due
 	}
-	more := d.ask
-	for turns := range slices.Chunk(d.turns, actTurns) {
-		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return newest(turns), nil })
+	turns, all := p.undone(newest(d.turns))
+	more := d.ask || !all
+	for turns := range slices.Chunk(turns, actTurns) {
+		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return turns, nil })
 		if err != nil {
 			return elsewhere(err)
 		}
@@ -161,9 +162,19 @@ func (a *actor) act(ctx context.Context, p *partition, epoch int64, due func() (
 	if err != nil {
 		return 0, fmt.Errorf("take %d subjects of partition %d out of the outbox: %w", len(lot), partition, err)
 	}
+	p.done = acted
 	a.metrics.acted(len(lot))
 	a.receipts.acted(partition, acted)
 	return acted, nil
+}
+
+// undone leaves out the turns that were acted on meanwhile, as they were or newer, out
+// of the outbox: acted on now they would bring back what is over, where their subject
+// changed once more. It says whether all are left. What the outbox has is read there.
+func (p *partition) undone(turns []cache.Pending) (left []cache.Pending, all bool) {
+	n := len(turns)
+	left = slices.DeleteFunc(turns, func(t cache.Pending) bool { return t.Offset < p.done })
+	return left, len(left) == n
 }
 
 // newest returns the last turn of each subject.

@@ -37,6 +37,7 @@ type partition struct {
 
 	acting *policy.Edition // that is acted by; the actor's
 	under  int64           // epoch that it was announced under; the actor's
+	done   int64           // everything before is acted on, as far as is known; the actor's
 	sweep  *sweep          // that is not over; the actor's
 }
 
