@@ -87,10 +87,10 @@ func (a *actor) drain(ctx context.Context, p *partition, d *duty) error {
 	if p.acting == nil {
 		return nil // it could not be told by which edition: the outbox keeps what is due
 	}
-	turns, all := p.undone(newest(d.turns))
+	turns, all := p.undone(d.turns)
 	more := d.ask || !all
 	for turns := range slices.Chunk(turns, actTurns) {
-		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return turns, nil })
+		acted, err := a.settle(ctx, p, func() ([]cache.Pending, error) { return newest(turns), nil })
 		if err != nil {
 			return elsewhere(err)
 		}
