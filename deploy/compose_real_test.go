@@ -41,11 +41,10 @@ type host struct {
 	rename  *strings.Replacer
 	kafka   string // as published to the host
 	redis   string
-	admin   map[string]string // by service
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{t: t, compose: readCompose(t), admin: make(map[string]string)}
+	h := &host{t: t, compose: readCompose(t)}
 	var err error
 	h.dir, err = process.Dir("compose")
 	require.NoError(t, err)
@@ -141,16 +140,17 @@ func (h *host) startServices() {
 	binary := filepath.Join(h.dir, "consentd")
 	out, err := exec.Command("go", "build", "-o", binary, "../cmd/consentd").CombinedOutput()
 	require.NoError(h.t, err, "%s", out)
+	admin := make(map[string]string) // addresses, by service
 	for name, s := range h.compose.Services {
 		if s.Build.Context == "" || len(s.Profiles) > 0 {
 			continue
 		}
 		ports, err := process.FreePorts(1)
 		require.NoError(h.t, err)
-		h.admin[name] = fmt.Sprintf("127.0.0.1:%d", ports[0])
-		h.start(name, slices.Concat(h.environ(name), []string{"KELISIM_ADMIN_ADDR=" + h.admin[name], binary}, h.command(name))...)
+		admin[name] = fmt.Sprintf("127.0.0.1:%d", ports[0])
+		h.start(name, slices.Concat(h.environ(name), []string{"KELISIM_ADMIN_ADDR=" + admin[name], binary}, h.command(name))...)
 	}
-	for name, addr := range h.admin {
+	for name, addr := range admin {
 		h.becomes(name+" is ready", func() bool {
 			answer, err := http.Get("http://" + addr + "/readyz")
 			if err != nil {
@@ -175,7 +175,7 @@ func TestWhatComposeSaysRuns(t *testing.T) {
 	h.createTopics()
 	h.startServices()
 
-	rules := events.SeedRules()
+	rules, client := events.SeedRules(), h.client()
 	producer, err := stream.NewProducer(stream.ProducerConfig{Config: stream.Config{Brokers: []string{h.kafka}}})
 	require.NoError(t, err)
 	defer func() { _ = producer.Close(context.Background()) }()
@@ -196,7 +196,7 @@ func TestWhatComposeSaysRuns(t *testing.T) {
 		_, err = producer.Publish(t.Context(), m)
 		require.NoError(t, err)
 		for service, purpose := range asked {
-			ask := guard.New(h.client(), service)
+			ask := guard.New(client, service)
 			want := []events.Reason{events.ByGrant, events.ByWithdrawal}[i]
 			h.becomes(fmt.Sprintf("%s: %s is %v", service, purpose, want), func() bool {
 				return ask.Check(t.Context(), someone, purpose).Reason == want

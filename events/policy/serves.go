@@ -14,7 +14,8 @@ func (b *Book) Serves(service string) events.PurposeSet {
 }
 
 // Named returns the rule of a purpose that any version, or the seed, names a service
-// for. It says the most that any version lets people stop. A service that is named once is named in every book that grows out of this one.
+// for. It says the most that any version lets people stop. A service that is named
+// once is named in every book that grows out of this one.
 func (b *Book) Named(service string, purpose events.Purpose) (events.Rule, bool) {
 	rule, known := b.Rules().Rule(purpose)
 	if !known || !b.Serves(service).Has(rule.Code) {

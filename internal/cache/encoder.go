@@ -6,10 +6,10 @@ import (
 	"github.com/kelisim/kelisim/events"
 )
 
-// encoder builds the transactions of one batch and the arguments of write.lua. All texts of a batch
-// are made at once and the arguments point at them: a pointer fits an interface
-// where a string would be boxed, once per argument. It is used again for other
-// batches, once the scripts were sent.
+// encoder builds the transactions of one batch and the arguments of write.lua. All
+// texts of a batch are made at once and the arguments point at them: a pointer fits an
+// interface where a string would be boxed, once per argument. It is used again for
+// other batches, once the scripts were sent.
 type encoder struct {
 	batch   *Batch
 	changes []Change // of the batch, in the order of writing

@@ -216,6 +216,7 @@ func TestUserWithTheDocumentedPermissionsMayWrite(t *testing.T) {
 	o.catchUp()
 	o.isTheFold()
 	o.grow(events.Withdrawn)
+	require.NoError(t, server.Client(t).ConfigResetStat(t.Context()).Err())
 	require.NoError(t, o.write(o.wide()).Err)
 	o.isTheFold()
 	require.Contains(t, server.Client(t).Info(t.Context(), "commandstats").Val(), "cmdstat_exec", "in transactions")

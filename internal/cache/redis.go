@@ -25,7 +25,7 @@ type Redis struct {
 	checks  checks
 	origin  string // id of the Kafka cluster; see From
 
-	transacts bool // the user may
+	transacts bool // see mayTransact
 
 	ahead    bool      // of the next generation: its layout is not recorded yet, see Successor
 	encoders sync.Pool // of *encoder

@@ -93,13 +93,7 @@ type survey struct {
 
 // survey reads the buckets from first to end.
 func (r *Redis) survey(ctx context.Context, into *survey, first, end int32) error {
-	pipe := r.client.Pipeline()
-	cmds := make([]*redis.MapStringStringCmd, 0, end-first)
-	for b := first; b < end; b++ {
-		cmds = append(cmds, pipe.HGetAll(ctx, r.layout.bucketKey(into.partition, b)))
-	}
-	_, _ = pipe.Exec(ctx) // only the first error: each command has its own
-	for i, cmd := range cmds {
+	for i, cmd := range r.buckets(ctx, into.partition, first, end) {
 		bucket := first + int32(i)
 		key := r.layout.bucketKey(into.partition, bucket)
 		fields, err := cmd.Result()
@@ -117,6 +111,17 @@ func (r *Redis) survey(ctx context.Context, into *survey, first, end int32) erro
 		}
 	}
 	return nil
+}
+
+// buckets reads the buckets of a partition from first to end. Each has its own error.
+func (r *Redis) buckets(ctx context.Context, partition, first, end int32) []*redis.MapStringStringCmd {
+	pipe := r.client.Pipeline()
+	cmds := make([]*redis.MapStringStringCmd, 0, end-first)
+	for b := first; b < end; b++ {
+		cmds = append(cmds, pipe.HGetAll(ctx, r.layout.bucketKey(partition, b)))
+	}
+	_, _ = pipe.Exec(ctx) // only the first error
+	return cmds
 }
 
 // take enters a bucket and returns the fields that do not belong there.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // resolve finds out whether states were lost under transactions of which nobody heard
@@ -31,13 +29,7 @@ func (r *Redis) resolve(ctx context.Context, partition int32, epoch int64) error
 func (r *Redis) sum(ctx context.Context, partition int32) (Digest, error) {
 	found := survey{layout: r.layout, partition: partition}
 	for first := int32(0); first < r.layout.Buckets; first += scanChunk {
-		pipe := r.client.Pipeline()
-		var cmds []*redis.MapStringStringCmd
-		for b := first; b < min(first+scanChunk, r.layout.Buckets); b++ {
-			cmds = append(cmds, pipe.HGetAll(ctx, r.layout.bucketKey(partition, b)))
-		}
-		_, _ = pipe.Exec(ctx) // only the first error: each command has its own
-		for i, cmd := range cmds {
+		for i, cmd := range r.buckets(ctx, partition, first, min(first+scanChunk, r.layout.Buckets)) {
 			fields, err := cmd.Result()
 			if err != nil {
 				return 0, classify(err)

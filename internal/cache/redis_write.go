@@ -48,14 +48,14 @@ func (r *Redis) attempt(ctx context.Context, batches []Batch, open []int, result
 	p := pages{client: r.client}
 	for n := range sent {
 		if !sent[n].bulk {
-			sent[n].scripts(ctx, r, &p)
+			sent[n].call(ctx, r.scripts.write, &p)
 		}
 	}
 	p.send(ctx)
 	r.fill(ctx, sent)
 	for n := range sent {
 		if sent[n].bulk && sent[n].failed == nil {
-			sent[n].scripts(ctx, r, &p)
+			sent[n].call(ctx, r.scripts.write, &p)
 		}
 	}
 	p.send(ctx)
@@ -89,11 +89,11 @@ type sending struct {
 	failed error // of its transactions
 }
 
-// scripts adds the batch's scripts to the pages. Each is built when it is its turn.
-func (s *sending) scripts(ctx context.Context, r *Redis, p *pages) {
-	for k := range s.encoder.scripts {
+// call adds the batch's scripts to the pages. Each is built when it is its turn.
+func (s *sending) call(ctx context.Context, write *redis.Script, p *pages) {
+	for k := range s.scripts {
 		keys, args := s.script(k)
-		s.cmds = append(s.cmds, call(ctx, r.scripts.write, keys, args))
+		s.cmds = append(s.cmds, call(ctx, write, keys, args))
 		p.add(ctx, s.cmds[k])
 	}
 }

@@ -17,11 +17,11 @@ import (
 
 // expireEvery is how often keys with a time to live are looked at. miniredis can do it before every command (ClockTTL),
 // but then sorts all keys each time: with some thousand of them that was three quarters of all its work. Even ten times a
-// second that was felt by one answer in twenty, so it is only done once a key was given a time to live.
+// second it held every answer up for some milliseconds, so it is only done once a key was given a time to live.
 const expireEvery = 100 * time.Millisecond
 
-// mortal says whether a command gives a key a time to live.
-func mortal(command string, args []string) bool {
+// limitsLife says whether a command, of those that miniredis has, gives a key a time to live.
+func limitsLife(command string, args []string) bool {
 	switch command {
 	case "SET", "GETEX":
 		return slices.ContainsFunc(args[min(1, len(args)):], func(arg string) bool {
@@ -68,7 +68,7 @@ func StartRedis(addr string) (*Redis, error) {
 	}
 	r := &Redis{mini: mini}
 	mini.Server().SetPreHook(func(_ *server.Peer, command string, args ...string) (done bool) {
-		if mortal(command, args) {
+		if limitsLife(command, args) {
 			r.mortal.Store(true)
 		}
 		return false

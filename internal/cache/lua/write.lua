@@ -3,7 +3,7 @@
 -- KEYS[3]: held. KEYS[4] and on: buckets, each with the changes that ARGV[15] says.
 -- ARGV: 1 epoch, 2 from, 3 to, 4 attempt, 5 number of the chunk, 6 '1' on the
 -- last, 7 what the changes add to the digest, 8 proved fresh at or '', 9 receipts
--- cover, 10 how many subjects are new, 11 changes, 12 per change what the careful
+-- cover, 10 how many subjects are new (-1: transactions lost states), 11 changes, 12 per change what the careful
 -- way needs or '', 13 outbox entries, 14 holds, 15 a byte per bucket: how many of
 -- the changes, in their order, are its; then per change field and state,
 -- per outbox entry score and member, per hold '1' to release or '', member and position;
