@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/events"
+	"github.com/kelisim/kelisim/internal/cache"
 )
 
 // slowAction is slow the first time, and notes in which order it is given the states
@@ -80,4 +81,36 @@ func TestNoTurnIsActedOnBehindANewerOneOfItsSubject(t *testing.T) {
 		require.IsNonDecreasing(t, action.seen)
 		require.Equal(t, told-1, action.seen[len(action.seen)-1])
 	})
+}
+
+// A cache that was flushed is filled anew from earlier positions: what was done there
+// before proves nothing, and whatever is left out is looked for in the outbox.
+func TestTurnsThatSeemDoneAreLookedForInTheOutbox(t *testing.T) {
+	b := newBed(t)
+	c, err := New(b.cfg)
+	require.NoError(t, err)
+	who := subject(t, 1)
+	id := events.PartitionOf(who.Reveal(), testPartitions)
+	claimed, err := b.store.Claim(t.Context(), id)
+	require.NoError(t, err)
+	_, err = b.store.Begin(t.Context(), id, claimed.Epoch, 0)
+	require.NoError(t, err)
+	promotion, err := b.rules.Set("promotion")
+	require.NoError(t, err)
+	e := events.Event{
+		Method: events.ByPerson, Policy: events.SeedPolicy, ID: "e", Source: "/web", Type: events.Withdrawn, Subject: who,
+		Decided: 1_000_000, Purposes: promotion,
+	}
+	e.Logged = b.log.tell(e)
+	state, _ := b.rules.Apply(events.State{}, &e)
+	require.NoError(t, b.store.Write(t.Context(), []cache.Batch{{
+		Partition: id, Epoch: claimed.Epoch, To: 1, Changes: []cache.Change{{Subject: who, State: state, Act: true}},
+	}})[0].Err)
+	p := &partition{id: id, acting: b.policy.Current(), under: claimed.Epoch, done: 100}
+	p.epoch.Store(claimed.Epoch)
+	a := newActor(c, newReceipts(c), map[int32]*partition{id: p})
+
+	require.NoError(t, a.drain(t.Context(), p, &duty{turns: []cache.Pending{{Subject: who, State: state}}, to: 1}))
+	require.Equal(t, state, b.action.states[who.Reveal()])
+	require.EqualValues(t, 1, p.done)
 }
