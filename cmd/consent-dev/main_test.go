@@ -76,6 +76,7 @@ func TestOneStoryOnEmbeddedServersHoldsEveryPromise(t *testing.T) {
 // The same on servers that somebody else runs, real ones under the tag real. Of
 // those no cache is emptied.
 func TestOneStoryOnGivenServersHoldsEveryPromise(t *testing.T) {
+	testenv.Parallel(t)
 	kafka, redis := testenv.StartKafka(t, testenv.KafkaConfig{}), testenv.Redis(t)
 	var out output
 	err := run(t.Context(), few("--once", "--kafka", kafka.Addr(), "--redis", redis.Addr()), nil, &out, io.Discard)
@@ -119,6 +120,7 @@ func TestItRunsUntilInterruptedAndLeavesNothingBehind(t *testing.T) {
 // What the page says to try is tried: the withdrawal by hand, exactly with the
 // printed attributes, and the loss of the cache.
 func TestWhatToTryNextWorks(t *testing.T) {
+	testenv.Parallel(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	var out output
 	ended := make(chan error, 1)
@@ -142,6 +144,7 @@ func TestWhatToTryNextWorks(t *testing.T) {
 
 // The printed line is run as it stands, until the snapshots are all there.
 func TestNewcomerRebuildsACacheFromSnapshots(t *testing.T) {
+	testenv.Parallel(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	var out output
 	ended := make(chan error, 1)
@@ -193,6 +196,7 @@ func printedRecord(t *testing.T, out string) *kgo.Record {
 }
 
 func TestDataDirectoryKeepsTheLog(t *testing.T) {
+	testenv.Parallel(t)
 	dir := t.TempDir()
 	args := embeddedWith("--once", "--data", dir, "--subjects", "10", "--rate", "0")
 	for range 2 {

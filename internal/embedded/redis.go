@@ -12,7 +12,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
-	lua "github.com/yuin/gopher-lua"
 )
 
 // expireEvery is how often keys with a time to live are looked at. miniredis can do it before every command (ClockTTL),
@@ -32,16 +31,6 @@ func limitsLife(command string, args []string) bool {
 	}
 	return false
 }
-
-// The room of a Lua state. miniredis makes one for every script, and with gopher-lua's own sizes (5,120 values and 256 calls) clearing it
-// was a fifth of a short script. Scripts here pass at most 2,000 arguments on at a time (targeting.MaxFeatures with names and values), and
-// are a few calls deep.
-const (
-	luaValues = 3072
-	luaCalls  = 64
-)
-
-func init() { lua.RegistrySize, lua.CallStackSize = luaValues, luaCalls }
 
 // Redis is a running in-process Redis. It keeps its data in memory for as long as it runs.
 type Redis struct {
@@ -66,12 +55,17 @@ func StartRedis(addr string) (*Redis, error) {
 		mini.Close()
 		return nil, fmt.Errorf("embedded redis on %s: %w", addr, err)
 	}
+	scripts, err := newScripts(mini)
+	if err != nil {
+		mini.Close()
+		return nil, fmt.Errorf("embedded redis on %s: %w", addr, err)
+	}
 	r := &Redis{mini: mini}
-	mini.Server().SetPreHook(func(_ *server.Peer, command string, args ...string) (done bool) {
+	mini.Server().SetPreHook(func(peer *server.Peer, command string, args ...string) (done bool) {
 		if limitsLife(command, args) {
 			r.mortal.Store(true)
 		}
-		return false
+		return scripts.hook(peer, command, args...)
 	})
 	r.close = r.expire()
 	return r, nil

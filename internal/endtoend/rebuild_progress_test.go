@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kelisim/kelisim/internal/oncall/rebuild"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // shown keeps what a progress was told.
@@ -36,6 +37,7 @@ func (w *ward) progress(fromLog bool) *shown {
 }
 
 func TestProgressOfARebuildCoversTheLog(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWard(t, true)
 	all := foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions).ends
 	require.Len(t, all, rebuildPartitions)
@@ -48,6 +50,7 @@ func TestProgressOfARebuildCoversTheLog(t *testing.T) {
 
 // It ends there: what comes behind the service concerns the service alone.
 func TestProgressOfARebuildEndsWhereTheServiceStands(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWard(t, true)
 	stands := foldLog(t, w.broker.Addr(), w.topics.Events, rebuildPartitions).ends
 	w.marketing.Stop(t)

@@ -204,7 +204,7 @@ func TestSnapshotsWithoutAWitnessAreSwappedOnlyOnOrder(t *testing.T) {
 	r := newRemnant(t, true)
 	r.lose("targeting", "snapshots", "marketing")
 	cfg := r.config()
-	cfg.Patience = 2 * time.Second // there is nobody, and each of them is waited for
+	cfg.Patience = 2 * time.Second // there is nobody
 	staged := r.staged(cfg)
 	for _, p := range staged.Plan().Partitions {
 		require.Equal(t, rebuild.FromSnapshots, p.Source, "whoever wrote them writes no more: %s", p.Why)

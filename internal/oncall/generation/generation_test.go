@@ -11,13 +11,16 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/oncall/exit"
+	"github.com/kelisim/kelisim/internal/testenv"
 )
 
 // The whole way, with events until the barrier and again behind the swap, a stray
 // withdrawal behind the barrier, and guards that are asked all the time.
 func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
+	testenv.Parallel(t)
 	for name, partitions := range map[string][2]int32{"twice as many": {3, 6}, "fewer": {5, 3}} {
 		t.Run(name, func(t *testing.T) {
+			testenv.Parallel(t)
 			w := newWorld(t, partitions[0], partitions[1])
 			services := []string{"marketing", "targeting"}
 			for _, s := range services {
@@ -71,6 +74,7 @@ func TestLogGoesOnInAnotherNumberOfPartitions(t *testing.T) {
 
 // A run that finds all of its steps done but the one that fails says how to go on, too.
 func TestLayoutThatWaitsForAServiceSaysHowToGoOn(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWorld(t, 2, 3)
 	w.start("marketing", w.old)
 	w.live(w.old, 10)
@@ -92,6 +96,7 @@ var errHere = errors.New("interrupted here")
 // Interrupted behind every step, one after the other, the same command goes on, and the
 // end is the same.
 func TestInterruptedLayoutGoesOn(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWorld(t, 2, 3)
 	services := []string{"marketing", "targeting"}
 	for _, s := range services {
@@ -137,6 +142,7 @@ func TestInterruptedLayoutGoesOn(t *testing.T) {
 // The machine of whoever lays out may die between the fence and the swap. The services
 // end then; the same command gives them their partitions back, and goes on.
 func TestLayoutThatDiedInTheSwapGoesOn(t *testing.T) {
+	testenv.Parallel(t)
 	w := newWorld(t, 2, 3)
 	w.start("marketing", w.old)
 	w.live(w.old, 50)

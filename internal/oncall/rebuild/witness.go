@@ -27,6 +27,7 @@ type witness struct {
 	own     bool // it is the live one, which is to be replaced: suspect
 	copied  bool // what was built is a copy of what it wrote
 	stood   map[int64]cache.Digest
+	torso   bool // of half a log: it will not come by
 	agrees  bool
 	differs string // from what was built, and where
 }
@@ -74,7 +75,7 @@ func (p *part) verify(ctx context.Context) error {
 			if w.differs != "" && !w.own {
 				return true, nil
 			}
-			waits = waits || !w.agrees && w.differs == ""
+			waits = waits || !w.agrees && w.differs == "" && !w.torso
 		}
 		if verdict(); p.report.Unverified != "" {
 			return !waits, nil
@@ -97,6 +98,7 @@ func (w *witness) look(ctx context.Context, partition int32, ours map[int64]cach
 	if err != nil {
 		return err
 	}
+	w.torso = spot.Known && spot.Torso
 	if spot.Known && !spot.Torso && !spot.Midway {
 		w.stood[spot.Next] = spot.Digest
 	}

@@ -1,0 +1,13 @@
+package cekafka_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/kelisim/kelisim/internal/testenv"
+)
+
+func TestMain(m *testing.M) {
+	testenv.SideBySide()
+	os.Exit(m.Run())
+}
