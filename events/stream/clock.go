@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -38,6 +39,9 @@ type ClockReading struct {
 //
 //	appended - received  <=  offset  <  appended + 1ms - sent
 //
+// The upper one also gets what clocks drift until the answer is here: the record
+// may have been appended at once.
+//
 // The bounds of one broker are intersected, loosened by what clocks may drift
 // meanwhile. Our own side is the monotonic clock, so that setting this machine's
 // time changes no stamp.
@@ -67,7 +71,7 @@ func (c *clock) observe(broker int32, appendedMillis int64, sent, received time.
 	appended := time.UnixMilli(appendedMillis).Sub(c.start.Round(0)) // on the wall scale
 	fresh := clockBounds{
 		least: appended - received.Sub(c.start),
-		most:  appended + time.Millisecond - sent.Sub(c.start),
+		most:  appended + time.Millisecond - sent.Sub(c.start) + drifted(received.Sub(sent)),
 		at:    received.Sub(c.start),
 	}
 	c.mu.Lock()
@@ -85,12 +89,18 @@ func (c *clock) observe(broker int32, appendedMillis int64, sent, received time.
 	c.brokers[broker] = fresh
 }
 
-// aged loosens the bounds to what they are worth at a later time.
+// aged loosens the bounds to what they are worth at a later time: by no less than
+// clocks may have drifted, however often it is done.
 func (b clockBounds) aged(now time.Duration) clockBounds {
-	if drift := time.Duration(float64(now-b.at) * clockDrift); drift > 0 {
+	if drift := drifted(now - b.at); drift > 0 {
 		b.least, b.most, b.at = b.least-drift, b.most+drift, now
 	}
 	return b
+}
+
+// drifted is how far two clocks may drift apart in a time.
+func drifted(in time.Duration) time.Duration {
+	return time.Duration(math.Ceil(float64(in) * clockDrift))
 }
 
 // bounds gives the bounds over all brokers at a moment of our side, and how old

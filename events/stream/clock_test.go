@@ -16,7 +16,12 @@ type world struct {
 	drift   float64                 // of the brokers against the machine
 }
 
-func newWorld() *world { return &world{origin: time.Now(), brokers: make(map[int32]time.Duration)} }
+// newWorld begins on a whole millisecond, so that what is drawn decides where milliseconds are cut.
+func newWorld() *world {
+	origin := time.Now()
+	whole := time.Duration(origin.Nanosecond()) % time.Millisecond
+	return &world{origin: origin.Add(-whole), brokers: make(map[int32]time.Duration)}
+}
 
 func (w *world) now() time.Time { return w.origin.Add(w.elapsed) }
 
@@ -38,6 +43,7 @@ func (w *world) publish(c *clock, b int32, there, back time.Duration) {
 func TestStampIsNeverAheadOfAnyBroker(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
+		w.elapsed = time.Duration(rapid.Int64Range(0, int64(time.Millisecond)-1).Draw(t, "phase"))
 		w.drift = rapid.Float64Range(-clockDrift, clockDrift).Draw(t, "drift")
 		n := int32(rapid.IntRange(1, 3).Draw(t, "brokers"))
 		for b := range n {
@@ -70,6 +76,18 @@ func TestStampIsNeverAheadOfAnyBroker(t *testing.T) {
 			last = stamp
 		}
 	})
+}
+
+// Half a nanosecond that was cut off at every measurement was enough for a stamp ahead of a broker.
+func TestBoundsGiveWayByNoLessThanClocksMayDrift(t *testing.T) {
+	const step, steps = 15 * time.Microsecond, 1000 // a step is worth a nanosecond and a half
+	b := clockBounds{}
+	for i := range time.Duration(steps) {
+		b = b.aged((i + 1) * step)
+	}
+	drift := time.Duration(step.Seconds() * steps * clockDrift * float64(time.Second))
+	require.GreaterOrEqual(t, b.most, drift)
+	require.LessOrEqual(t, b.least, -drift)
 }
 
 func TestStampFollowsTheBrokerAndNotThisMachine(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// patience is how long a service is waited for that is not yet past what the
-	// snapshots know: a running one needs milliseconds.
-	patience = 5 * time.Second
+	// DefaultPatience is how long a service is waited for that is not yet past what
+	// the snapshots know: a running one needs milliseconds.
+	DefaultPatience = 5 * time.Second
 	// lookEvery is how often it is looked meanwhile.
 	lookEvery = 20 * time.Millisecond
 )
@@ -29,13 +29,14 @@ type Spots interface {
 	Spots(ctx context.Context, partitions ...int32) ([]cache.Spot, error)
 }
 
-// Sources are what a witness is looked for in. All of it is required.
+// Sources are what a witness is looked for in. All of it but Patience is required.
 type Sources struct {
 	State, Log func() (*stream.Reader, error) // readers of the two topics, opened anew
 	Rules      *events.Rules
 	Layout     cache.Layout // of the services, but for the name
 	Services   []Spots
-	Limit      int // states in memory at a time
+	Limit      int           // states in memory at a time
+	Patience   time.Duration // how long a service is waited for; 0: DefaultPatience
 }
 
 // Mark is what snapshots and log come to where one service stood, and what the
@@ -91,7 +92,7 @@ func (w *witness) run(ctx context.Context) (why string, err error) {
 			return "", err
 		case all:
 			return w.alone(), nil
-		case time.Since(began) > patience:
+		case time.Since(began) > cmp.Or(w.Patience, DefaultPatience):
 			return w.alone(), nil
 		}
 		select {

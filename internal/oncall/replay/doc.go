@@ -67,6 +67,7 @@ type Bench struct {
 
 	State     string        // topic of the snapshots, for a log that has lost its beginning; "": there are none
 	Witnesses []basis.Spots // of all services, whether replayed or not: who may bear snapshots out
+	Patience  time.Duration // with who could; 0: basis.DefaultPatience
 
 	Progress Progress
 	Pace     float64                         // records read and states written a second; 0: no limit

@@ -32,7 +32,7 @@ func (h *history) believe(ctx context.Context) (why string, err error) {
 	from := &basis.Sources{
 		State: func() (*stream.Reader, error) { return b.Log.Reader(b.State) },
 		Log:   func() (*stream.Reader, error) { return b.Log.Reader(b.Topic) },
-		Rules: b.Rules, Layout: layout, Services: b.Witnesses, Limit: math.MaxInt,
+		Rules: b.Rules, Layout: layout, Services: b.Witnesses, Limit: math.MaxInt, Patience: b.Patience,
 	}
 	if _, why, err = basis.Witness(ctx, from, h.partition); why != "" || err != nil {
 		return why, err

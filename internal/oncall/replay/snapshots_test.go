@@ -178,6 +178,7 @@ func TestCacheOfWhatIsLeftOfALogBearsNoSnapshotsOut(t *testing.T) {
 		s.stop(name)
 	}
 	require.True(t, s.plan(replay.Selection{}, replay.Wish{}).Empty())
+	s.bench.Patience = 500 * time.Millisecond // nobody comes by
 	marked := func(field, value string) {
 		for _, name := range services {
 			l := s.bench.Caches[name].Layout()

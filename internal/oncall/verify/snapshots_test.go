@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,23 +142,24 @@ func TestWhatNobodyCanJudgeIsAFindingAndDigestsAreComparedWithoutTheLog(t *testi
 	o.live(t, 1000)
 	o.settle(t)
 	o.forget(t, 0, 900)
-	r, err := Run(t.Context(), o.Cluster, Config{})
+	cfg := Config{Patience: 500 * time.Millisecond} // nobody comes by
+	r, err := Run(t.Context(), o.Cluster, cfg)
 	require.ErrorIs(t, err, exit.ErrFindings)
 	require.Empty(t, r.Kinds)
 	require.Positive(t, r.Unjudged)
 
 	all, prefix := o.states(t, "marketing"), o.inspector(t, "marketing").Layout().Prefix(0)
 	require.NoError(t, o.client.HDel(t.Context(), all[0].key, all[0].field).Err())
-	r, _ = Run(t.Context(), o.Cluster, Config{})
+	r, _ = Run(t.Context(), o.Cluster, cfg)
 	require.EqualValues(t, 1, r.Kinds[NotStored])
 	require.Zero(t, r.Kinds[Disagree])
 
 	require.NoError(t, o.client.HSet(t.Context(), prefix+"pos", "digest", "1").Err())
-	r, _ = Run(t.Context(), o.Cluster, Config{})
+	r, _ = Run(t.Context(), o.Cluster, cfg)
 	require.EqualValues(t, 1, r.Kinds[Disagree])
 
 	require.NoError(t, o.client.HSet(t.Context(), prefix+"pos", "torso", "1").Err())
-	r, _ = Run(t.Context(), o.Cluster, Config{})
+	r, _ = Run(t.Context(), o.Cluster, cfg)
 	require.EqualValues(t, 1, r.Kinds[Torso])
 	require.Zero(t, r.Kinds[Disagree], "it is found already, and witnesses nothing")
 }

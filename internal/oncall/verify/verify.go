@@ -47,6 +47,7 @@ type Config struct {
 	Window   window.Window // who is compared; zero: everybody
 	States   int           // kept at a time, over all partitions under way; 0: DefaultStates
 	Workers  int           // partitions at a time; 0: one for each processor
+	Patience time.Duration // with services that could bear snapshots out, or each other; 0: five seconds
 	Raw      bool          // read the log once without folding, too, and say how fast that was
 
 	Progress progress.Progress // nil: none
@@ -234,7 +235,7 @@ func (v *verifier) choose(ctx context.Context, reader *stream.Reader, result *Pa
 	from := &basis.Sources{
 		State: func() (*stream.Reader, error) { return v.cluster.Reader(v.cluster.Topics.State) },
 		Log:   func() (*stream.Reader, error) { return v.cluster.Reader(v.cluster.Topics.Events) },
-		Rules: v.rules, Layout: v.layout(), Limit: limit,
+		Rules: v.rules, Layout: v.layout(), Limit: limit, Patience: v.Patience,
 	}
 	for _, c := range slices.Concat(v.caches, v.others) {
 		from.Services = append(from.Services, c)

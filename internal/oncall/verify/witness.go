@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// meetFor is how long services are waited for to stand at the same position:
-	// between two events all do.
+	// meetFor is how long services are waited for to stand at the same position, if
+	// nothing else is asked for: between two events all do.
 	meetFor = 5 * time.Second
 	// meetEvery is how often it is looked meanwhile.
 	meetEvery = 2 * time.Millisecond
@@ -74,7 +75,7 @@ func (v *verifier) compareServices(ctx context.Context, p *Partition) error {
 	}
 	pace := time.NewTicker(meetEvery)
 	defer pace.Stop()
-	for began := time.Now(); time.Since(began) < meetFor; {
+	for began := time.Now(); time.Since(began) < cmp.Or(v.Patience, meetFor); {
 		waits := false
 		for i, c := range v.caches {
 			spots, err := c.Spots(ctx, p.Partition)
