@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -15,24 +14,16 @@ import (
 // lookup is the one read that decides. Position, state and freshness come from
 // one node at one moment. The script is run read-only, so that a user who may
 // not write may run it, on a replica too.
-type lookup struct {
-	script *redis.Script
-	// plain runs it as any script instead. miniredis 2.40 takes TIME for a write
-	// and refuses it in a read-only one; no other server does.
-	plain atomic.Bool
-}
+type lookup struct{ script *redis.Script }
 
-// timeIsNoWrite is what miniredis says about TIME in a read-only script.
-const timeIsNoWrite = "Write commands are not allowed in read-only scripts"
-
-func newLookup() *lookup { return &lookup{script: redis.NewScript(lookupLua)} }
+func newLookup() *lookup { return &lookup{redis.NewScript(lookupLua)} }
 
 // view asks for one subject.
 func (lo *lookup) view(ctx context.Context, client redis.UniversalClient, l Layout, s events.Subject) (View, error) {
 	partition, bucket := l.place(s)
 	prefix := l.Prefix(partition)
 	keys := []string{prefix + positionName, prefix + bucketName + strconv.Itoa(int(bucket)), prefix + heldName}
-	v, err := lo.run(ctx, client, keys, appendField(nil, s), s.Reveal())
+	v, err := lo.script.RunRO(ctx, client, keys, appendField(nil, s), s.Reveal()).Result()
 	if err != nil {
 		return View{}, fmt.Errorf("look up %v: %w", s, classify(err))
 	}
@@ -45,17 +36,6 @@ func (lo *lookup) view(ctx context.Context, client redis.UniversalClient, l Layo
 		return View{}, fmt.Errorf("look up %v: %w: it is of %v", s, events.ErrState, at)
 	}
 	return view, nil
-}
-
-func (lo *lookup) run(ctx context.Context, client redis.UniversalClient, keys []string, args ...any) (any, error) {
-	if !lo.plain.Load() {
-		v, err := lo.script.RunRO(ctx, client, keys, args...).Result()
-		if err == nil || !strings.Contains(err.Error(), timeIsNoWrite) {
-			return v, err
-		}
-		lo.plain.Store(true)
-	}
-	return lo.script.Run(ctx, client, keys, args...).Result()
 }
 
 // parseView takes the reply of lookup.lua apart. Anything unexpected is an error.

@@ -31,11 +31,11 @@ func (r *Reader) Stands(ctx context.Context) ([]Stand, error) {
 		return nil, err
 	}
 	l := *r.layout.Load()
-	lo := &lookup{script: redis.NewScript(standLua)}
+	script := redis.NewScript(standLua)
 	stands := make([]Stand, l.Partitions)
 	for i := range stands {
 		prefix := l.Prefix(int32(i))
-		v, err := lo.run(ctx, r.client, []string{prefix + positionName, prefix + outboxName})
+		v, err := script.RunRO(ctx, r.client, []string{prefix + positionName, prefix + outboxName}).Result()
 		if err != nil {
 			return nil, fmt.Errorf("partition %d of %s: %w", i, l.Service, classify(err))
 		}

@@ -86,14 +86,14 @@ func lookInside(srv *server.Server) (inside reflect.Value, err error) {
 // guard refuses globals that a script would leave for the next one.
 func (in *interpreter) guard() {
 	guard := in.state.NewTable()
-	refuse := func(what string) *lua.LFunction {
-		return in.state.NewFunction(func(l *lua.LState) int {
-			l.RaiseError("Script attempted to %s global variable '%s'", what, l.Get(2).String())
-			return 0
-		})
-	}
-	guard.RawSetString("__newindex", refuse("create"))
-	guard.RawSetString("__index", refuse("access nonexistent"))
+	guard.RawSetString("__newindex", in.state.NewFunction(func(l *lua.LState) int {
+		l.RaiseError("Attempt to modify a readonly table")
+		return 0
+	}))
+	guard.RawSetString("__index", in.state.NewFunction(func(l *lua.LState) int {
+		l.RaiseError("Script attempted to access nonexistent global variable '%s'", l.Get(2).String())
+		return 0
+	}))
 	in.state.SetMetatable(in.state.Get(lua.GlobalsIndex), guard)
 }
 

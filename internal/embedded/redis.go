@@ -40,9 +40,9 @@ type Redis struct {
 }
 
 // StartRedis starts an in-process Redis on addr (host:port; empty means 127.0.0.1:0, a free port). Keys expire by the
-// real clock, to a tenth of a second. CONFIG GET, which miniredis lacks, answers the few settings that a client
-// checks before it trusts a Redis
-// with consent: the eviction policy above all. The caller must Close it.
+// real clock, to a tenth of a second; scripts share one interpreter. CONFIG GET, which miniredis lacks, answers the few
+// settings that a client checks before it trusts a Redis with consent: the eviction policy above all. The caller must
+// Close it.
 func StartRedis(addr string) (*Redis, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"

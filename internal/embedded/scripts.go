@@ -19,7 +19,7 @@ import (
 // scripts runs Lua scripts on one interpreter kept for all of them, as
 // redis-server does. miniredis builds one for every run, 0.1 ms of it while
 // nobody else is served: at 3,000 events a second that was most of what a
-// withdrawal waited for (docs/decisions/0017).
+// withdrawal waited for (docs/decisions/0021).
 //
 // What it does not take on, miniredis runs as before: a script in a
 // transaction, one on another database than the first, and whatever gets an

@@ -51,8 +51,9 @@ func startOwnKafka(dir string, cfg KafkaConfig, cert *certificate) (kafkaServer,
 	return startEmbeddedKafka(own)
 }
 
-// collectSeldom has garbage collected when there is four times what lives, unless GOGC says another number: the embedded
-// Redis builds an interpreter for every script, and with Go's own 100 a third of the tests' processor time went that way.
+// collectSeldom has garbage collected when there is four times what lives, unless GOGC says another number: servers and
+// clients in one process throw most of what they make away at once, and with Go's own 100 a tenth of the tests' processor
+// time went into looking for it.
 var collectSeldom = sync.OnceFunc(func() {
 	if _, chosen := os.LookupEnv("GOGC"); !chosen {
 		debug.SetGCPercent(400)

@@ -4,8 +4,6 @@ import (
 	"context"
 	_ "embed" // the Lua that every script begins with
 	"fmt"
-	"strings"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,20 +24,19 @@ var turns string
 type Script struct {
 	client redis.UniversalClient
 	script *redis.Script
-	plain  *atomic.Bool // reads run as any script does; see Read
 }
 
 // NewScript returns a script of the team's side; the source may use what
 // doubt.lua defines. A server that does not know the script, or no longer, is
 // sent it whole.
 func NewScript(client redis.UniversalClient, source string) Script {
-	return Script{client, redis.NewScript(doubt + source), new(atomic.Bool)}
+	return Script{client, redis.NewScript(doubt + source)}
 }
 
 // NewAction returns a script that acts on turns; the source may use what
 // doubt.lua and turns.lua define.
 func NewAction(client redis.UniversalClient, source string) Script {
-	return Script{client, redis.NewScript(doubt + turns + source), new(atomic.Bool)}
+	return Script{client, redis.NewScript(doubt + turns + source)}
 }
 
 // Run runs the script, which may write, and returns its reply.
@@ -51,22 +48,10 @@ func (s Script) Run(ctx context.Context, at consumers.Slot, args ...any) ([]any,
 	return reply, nil
 }
 
-// timeIsNoWrite is what miniredis 2.40 says about TIME in a read-only script. No
-// other server takes it for a write.
-const timeIsNoWrite = "Write commands are not allowed in read-only scripts"
-
 // Read runs the script, which must not write, and returns its reply. It is run
-// read-only, so that a user who may not write may run it, except where the server
-// will not have it so.
+// read-only, so that a user who may not write may run it.
 func (s Script) Read(ctx context.Context, at consumers.Slot, args ...any) ([]any, error) {
-	if s.plain.Load() {
-		return s.Run(ctx, at, args...)
-	}
 	reply, err := s.script.RunRO(ctx, s.client, []string{at.Prefix}, args...).Slice()
-	if err != nil && strings.Contains(err.Error(), timeIsNoWrite) {
-		s.plain.Store(true)
-		return s.Run(ctx, at, args...)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("script on %s: %w", at.Prefix, err)
 	}

@@ -65,7 +65,12 @@ func (in *interpreter) call(l *lua.LState) (reply any, err error) {
 	in.server.Dispatch(in.caller, args)
 	in.caller.Flush()
 	in.reader.Reset(&in.answers)
-	return server.ParseReply(in.reader)
+	if reply, err = server.ParseReply(in.reader); err != nil {
+		if code, _, _ := strings.Cut(err.Error(), " "); code != strings.ToUpper(code) {
+			err = fmt.Errorf("ERR %w", err) // miniredis leaves it out where a command is not for scripts
+		}
+	}
+	return reply, err
 }
 
 // writes says that a command may write. miniredis 2.40 says it of TIME, and no other server does.
