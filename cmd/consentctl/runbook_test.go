@@ -30,7 +30,7 @@ import (
 // Beside what all scripts can do, an incident can:
 //
 //	all                           start all services
-//	until CODE consentctl ARGS…   run it until it ends so
+//	until CODE [PATTERN] consentctl ARGS…   run it until it ends so, and says that
 //	topic NAME KEY=VALUE          change a setting of a topic behind consentctl's back
 //	drop TOPIC                    delete a topic
 //	kiosk WHO PURPOSE             a producer with another partitioner publishes a withdrawal
@@ -100,6 +100,11 @@ const (
 func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
+	says := regexp.MustCompile("")
+	if args[1] != "consentctl" { // the code alone may come sooner, of another partition
+		says = regexp.MustCompile("(?m)" + args[1])
+		args = args[1:]
+	}
 	pace := time.NewTicker(runbookLook)
 	defer pace.Stop()
 	for began := time.Now(); ; <-pace.C {
@@ -110,11 +115,11 @@ func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
 		} else if err != nil {
 			ts.Fatalf("%v", err)
 		}
-		if got == want {
+		if got == want && says.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 		if time.Since(began) > runbookPatience {
-			ts.Fatalf("exit code %d after %v, want %d", got, runbookPatience, want)
+			ts.Fatalf("exit code %d after %v, want %d and %q", got, runbookPatience, want, says)
 		}
 	}
 }
@@ -156,7 +161,7 @@ func TestRunbook(t *testing.T) {
 // A command of the documentation, and one of a script.
 var (
 	documented = regexp.MustCompile(`(?m)^\$ (consentctl .*?)(?:\s+#.*)?$`)
-	scripted   = regexp.MustCompile(`(?m)^(?:exits|until) \d+ (consentctl .*?)\s*$`)
+	scripted   = regexp.MustCompile(`(?m)^(?:exits|until) \d+ (?:'[^']*' )?(consentctl .*?)\s*$`)
 )
 
 // sections are the symptoms of the runbook by the name of their session, and the
