@@ -90,6 +90,17 @@ func TestBoundsGiveWayByNoLessThanClocksMayDrift(t *testing.T) {
 	require.LessOrEqual(t, b.least, -drift)
 }
 
+// A record that is appended at once, and whose answer takes ten seconds: its broker may have run ahead by a millisecond
+// meanwhile.
+func TestASlowAnswerBoundsABrokerThatDrifts(t *testing.T) {
+	w := newWorld()
+	w.drift = clockDrift
+	w.brokers[1] = time.Millisecond - 1 // cut off by the append time
+	c := newClock(w.now)
+	w.publish(c, 1, 0, 10*time.Second)
+	require.GreaterOrEqual(t, c.reading().Ahead, w.broker(1).Sub(w.now().Round(0)))
+}
+
 func TestStampFollowsTheBrokerAndNotThisMachine(t *testing.T) {
 	for _, offset := range []time.Duration{0, -time.Hour, time.Hour, -37 * time.Second} {
 		w := newWorld()

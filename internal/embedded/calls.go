@@ -3,19 +3,38 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alicebob/miniredis/v2/server"
 	lua "github.com/yuin/gopher-lua"
 )
 
-// commands are what a script finds under redis (Redis, "Lua API reference"): all that answers a caller.
-func (in *interpreter) commands() *lua.LTable {
-	return in.state.SetFuncs(in.state.NewTable(), map[string]lua.LGFunction{
+// notForScripts are commands that Redis refuses to scripts (its flag noscript) or does not let wait in them, of those that
+// miniredis has. To wait is to give up the lock, and let another script in.
+var notForScripts = set("AUTH", "BLMOVE", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "CONFIG", "DISCARD", "EVAL",
+	"EVALSHA", "EVALSHA_RO", "EVAL_RO", "EXEC", "HELLO", "MULTI", "PSUBSCRIBE", "PUNSUBSCRIBE", "QUIT", "SCRIPT", "SUBSCRIBE", "UNSUBSCRIBE",
+	"UNWATCH", "WAIT", "WATCH")
+
+// neitherNor are commands that do not write and that miniredis does not know to only read.
+var neitherNor = set("ECHO", "MEMORY", "OBJECT", "PING", "SELECT", "TIME", "XINFO")
+
+func set(names ...string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
+}
+
+// commands are what a script finds under redis (Redis, "Lua API reference"), but for setresp and what concerns replicas
+// and debugging.
+func (in *interpreter) commands() map[string]lua.LGFunction {
+	return map[string]lua.LGFunction{
 		"call": func(l *lua.LState) int {
 			reply, err := in.call(l)
 			if err != nil {
-				l.Error(failed(l, err.Error()), 1)
+				l.Error(lua.LString(err.Error()), 0)
 			}
 			l.Push(value(l, reply))
 			return 1
@@ -23,25 +42,45 @@ func (in *interpreter) commands() *lua.LTable {
 		"pcall": func(l *lua.LState) int {
 			reply, err := in.call(l)
 			if err != nil {
-				l.Push(failed(l, err.Error()))
+				l.Push(single(l, "err", err.Error()))
 				return 1
 			}
 			l.Push(value(l, reply))
 			return 1
 		},
 		"error_reply": func(l *lua.LState) int {
-			l.Push(failed(l, l.CheckString(1)))
+			text := text(l)
+			if strings.HasPrefix(text, "-") {
+				text = text[1:]
+			} else if !strings.Contains(text, " ") {
+				text = "ERR " + text
+			}
+			l.Push(single(l, "err", text))
 			return 1
 		},
 		"status_reply": func(l *lua.LState) int {
-			l.Push(status(l, l.CheckString(1)))
+			l.Push(single(l, "ok", text(l)))
 			return 1
 		},
 		"sha1hex": func(l *lua.LState) int {
 			l.Push(lua.LString(name(l.CheckString(1))))
 			return 1
 		},
-	})
+		"log": func(*lua.LState) int { return 0 }, // there is no log
+		"replicate_commands": func(l *lua.LState) int {
+			l.Push(lua.LTrue)
+			return 1
+		},
+	}
+}
+
+// text is the only argument of a function that wants one text.
+func text(l *lua.LState) string {
+	text, ok := l.Get(1).(lua.LString)
+	if !ok || l.GetTop() != 1 {
+		l.Error(lua.LString("ERR wrong number or type of arguments"), 0)
+	}
+	return string(text)
 }
 
 // call has miniredis carry out the command that a script asks for.
@@ -58,24 +97,29 @@ func (in *interpreter) call(l *lua.LState) (reply any, err error) {
 			return nil, errors.New("ERR Lua redis lib command arguments must be strings or integers")
 		}
 	}
-	if in.now.readOnly && in.writes(args[0]) {
-		return nil, errors.New("ERR Write commands are not allowed from read-only scripts.")
+	if err := in.admit(args); err != nil {
+		return nil, err
 	}
 	in.answers.Reset()
 	in.server.Dispatch(in.caller, args)
 	in.caller.Flush()
 	in.reader.Reset(&in.answers)
-	if reply, err = server.ParseReply(in.reader); err != nil {
-		if code, _, _ := strings.Cut(err.Error(), " "); code != strings.ToUpper(code) {
-			err = fmt.Errorf("ERR %w", err) // miniredis leaves it out where a command is not for scripts
-		}
-	}
-	return reply, err
+	return server.ParseReply(in.reader)
 }
 
-// writes says that a command may write. miniredis 2.40 says it of TIME, and no other server does.
-func (in *interpreter) writes(command string) bool {
-	return in.server.IsRegisteredCommand(command) && !in.server.IsReadOnlyCommand(command) && !strings.EqualFold(command, "TIME")
+// admit refuses what the script that runs may not call.
+func (in *interpreter) admit(args []string) error {
+	command := strings.ToUpper(args[0])
+	waits := strings.HasPrefix(command, "XREAD") && slices.ContainsFunc(args, func(arg string) bool { return strings.EqualFold(arg, "BLOCK") })
+	switch {
+	case !in.server.IsRegisteredCommand(command):
+		return errors.New("ERR Unknown Redis command called from script")
+	case notForScripts[command], waits:
+		return errors.New("ERR This Redis command is not allowed from script")
+	case in.now.readOnly && !in.server.IsReadOnlyCommand(command) && !neitherNor[command]:
+		return errors.New("ERR Write commands are not allowed from read-only scripts.")
+	}
+	return nil
 }
 
 // value is what a reply is in Lua ("RESP2 to Lua type conversion").
@@ -88,7 +132,7 @@ func value(l *lua.LState, reply any) lua.LValue {
 	case string:
 		return lua.LString(reply)
 	case server.Simple:
-		return status(l, string(reply))
+		return single(l, "ok", string(reply))
 	case []any:
 		list := l.CreateTable(len(reply), 0)
 		for i, element := range reply {
@@ -100,8 +144,12 @@ func value(l *lua.LState, reply any) lua.LValue {
 	}
 }
 
+// deepest is how deep tables may stand in each other in an answer: one that holds itself has no end. Redis gives up where
+// its stack is full.
+const deepest = 100
+
 // answer gives a script's value to who ran it ("Lua to RESP2 type conversion").
-func answer(peer *server.Peer, value lua.LValue) {
+func answer(peer *server.Peer, value lua.LValue, depth int) {
 	switch value := value.(type) {
 	case lua.LString:
 		peer.WriteBulk(string(value))
@@ -114,13 +162,17 @@ func answer(peer *server.Peer, value lua.LValue) {
 		}
 		peer.WriteInt(1)
 	case *lua.LTable:
-		answerTable(peer, value)
+		answerTable(peer, value, depth)
 	default:
 		peer.WriteNull()
 	}
 }
 
-func answerTable(peer *server.Peer, table *lua.LTable) {
+func answerTable(peer *server.Peer, table *lua.LTable, depth int) {
+	if depth > deepest {
+		peer.WriteError("ERR reached lua stack limit")
+		return
+	}
 	if text, ok := table.RawGetString("err").(lua.LString); ok {
 		peer.WriteError(string(text))
 		return
@@ -135,12 +187,9 @@ func answerTable(peer *server.Peer, table *lua.LTable) {
 	}
 	peer.WriteLen(length)
 	for i := range length {
-		answer(peer, table.RawGetInt(i+1))
+		answer(peer, table.RawGetInt(i+1), depth+1)
 	}
 }
-
-func failed(l *lua.LState, text string) *lua.LTable { return single(l, "err", text) }
-func status(l *lua.LState, text string) *lua.LTable { return single(l, "ok", text) }
 
 func single(l *lua.LState, field, text string) *lua.LTable {
 	table := l.CreateTable(0, 1)

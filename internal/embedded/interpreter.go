@@ -3,10 +3,12 @@ package embedded
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 
-	luajson "github.com/alicebob/miniredis/v2/gopher-json"
 	"github.com/alicebob/miniredis/v2/server"
 	lua "github.com/yuin/gopher-lua"
 )
@@ -22,6 +24,7 @@ const (
 // interpreter runs scripts one after the other, and what they call.
 type interpreter struct {
 	state   *lua.LState
+	globals *globals
 	server  *server.Server
 	now     invocation // what is running
 	caller  *server.Peer
@@ -35,31 +38,19 @@ type invocation struct {
 	name       string
 	script     *lua.FunctionProto
 	readOnly   bool
+	database   int64
 	keys, args []string
 }
 
-// newInterpreter builds an interpreter with the libraries that miniredis gives to scripts.
 func newInterpreter(srv *server.Server) (*interpreter, error) {
-	in := &interpreter{
-		state:  lua.NewState(lua.Options{SkipOpenLibs: true, RegistrySize: luaValues}),
-		server: srv,
-	}
-	in.caller, in.reader = server.NewPeer(bufio.NewWriter(&in.answers)), bufio.NewReader(&in.answers)
-	inside, err := lookInside(srv)
-	if err != nil {
+	in := &interpreter{server: srv}
+	var err error
+	if in.inside, err = lookInside(srv); err != nil {
 		return nil, err
 	}
-	in.inside = inside
-	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath} {
-		in.state.Push(in.state.NewFunction(open))
-		in.state.Call(0, 0)
-	}
-	in.state.Push(in.state.NewFunction(luajson.Loader))
-	in.state.Call(0, 1)
-	in.state.SetGlobal("cjson", in.state.Get(-1))
-	in.state.Pop(1)
-	in.state.SetGlobal("redis", in.commands())
-	in.guard()
+	in.caller, in.reader = server.NewPeer(bufio.NewWriter(&in.answers)), bufio.NewReader(&in.answers)
+	in.state = lua.NewState(lua.Options{SkipOpenLibs: true, RegistrySize: luaValues})
+	in.globals = newGlobals(in.state, in.commands())
 	return in, nil
 }
 
@@ -68,33 +59,25 @@ func newInterpreter(srv *server.Server) (*interpreter, error) {
 func lookInside(srv *server.Server) (inside reflect.Value, err error) {
 	const look = "KELISIM.LOOK"
 	if err := srv.Register(look, func(peer *server.Peer, _ string, _ []string) {
+		if inside.IsValid() {
+			peer.WriteError("ERR unknown command `" + look + "`")
+			return
+		}
 		inside = reflect.ValueOf(peer.Ctx)
 		peer.WriteOK()
 	}); err != nil {
 		return inside, err
 	}
-	var answer bytes.Buffer
-	peer := server.NewPeer(bufio.NewWriter(&answer))
-	srv.Dispatch(peer, []string{"EVAL", "return redis.call('" + look + "')", "0"})
-	peer.Flush()
+	srv.Dispatch(server.NewPeer(bufio.NewWriter(&bytes.Buffer{})), []string{"EVAL", "return redis.call('" + look + "')", "0"})
 	if inside.Kind() != reflect.Pointer {
-		return inside, fmt.Errorf("a script's connection: %q", answer.String())
+		return inside, errors.New("miniredis shows nothing of a script's connection")
+	}
+	for _, field := range append([]string{databaseField}, busyFields...) {
+		if !inside.Elem().FieldByName(field).IsValid() {
+			return inside, fmt.Errorf("miniredis knows no %q of a connection", field)
+		}
 	}
 	return inside, nil
-}
-
-// guard refuses globals that a script would leave for the next one.
-func (in *interpreter) guard() {
-	guard := in.state.NewTable()
-	guard.RawSetString("__newindex", in.state.NewFunction(func(l *lua.LState) int {
-		l.RaiseError("Attempt to modify a readonly table")
-		return 0
-	}))
-	guard.RawSetString("__index", in.state.NewFunction(func(l *lua.LState) int {
-		l.RaiseError("Script attempted to access nonexistent global variable '%s'", l.Get(2).String())
-		return 0
-	}))
-	in.state.SetMetatable(in.state.Get(lua.GlobalsIndex), guard)
 }
 
 // run runs a script and answers peer with what it returns.
@@ -103,15 +86,18 @@ func (in *interpreter) run(peer *server.Peer, inv invocation) {
 	fresh := reflect.New(in.inside.Type().Elem()) // a script may change it: SELECT
 	fresh.Elem().Set(in.inside.Elem())
 	in.caller.Ctx = fresh.Interface()
-	globals := in.state.Get(lua.GlobalsIndex).(*lua.LTable) //nolint:forcetypeassert // it is one
-	globals.RawSetString("KEYS", in.list(inv.keys))
-	globals.RawSetString("ARGV", in.list(inv.args))
+	if inv.database != 0 {
+		in.server.Dispatch(in.caller, []string{"SELECT", strconv.FormatInt(inv.database, 10)})
+		in.caller.Flush() // nobody reads that it worked
+	}
+	in.globals.real.RawSetString("KEYS", in.list(inv.keys))
+	in.globals.real.RawSetString("ARGV", in.list(inv.args))
 	in.state.Push(in.state.NewFunctionFromProto(inv.script))
 	if err := in.state.PCall(0, 1, nil); err != nil {
 		peer.WriteError(in.failure(err))
 		return
 	}
-	answer(peer, in.state.Get(-1))
+	answer(peer, in.state.Get(-1), 0)
 	in.state.Pop(1)
 }
 
@@ -125,12 +111,21 @@ func (in *interpreter) list(values []string) *lua.LTable {
 
 // failure is what Redis says where a script ends with an error: a command's error stays what it is.
 func (in *interpreter) failure(err error) string {
-	text := "ERR " + err.Error()
+	text := err.Error()
 	if api, ok := err.(*lua.ApiError); ok { //nolint:errorlint // gopher-lua does not wrap it
-		text = "ERR " + api.Object.String()
+		text = api.Object.String()
 		if table, ok := api.Object.(*lua.LTable); ok {
 			text = table.RawGetString("err").String()
 		}
 	}
-	return fmt.Sprintf("%s script: %s, on @%s", text, in.now.name, scriptName)
+	return fmt.Sprintf("%s script: %s, on @%s", coded(text), in.now.name, scriptName)
+}
+
+// coded begins an error with a code, as Redis does where it has none.
+func coded(text string) string {
+	code, _, _ := strings.Cut(text, " ")
+	if code == strings.ToUpper(code) && code != "" {
+		return text
+	}
+	return "ERR " + text
 }

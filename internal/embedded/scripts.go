@@ -22,8 +22,7 @@ import (
 // withdrawal waited for (docs/decisions/0021).
 //
 // What it does not take on, miniredis runs as before: a script in a
-// transaction, one on another database than the first, and whatever gets an
-// error before it runs.
+// transaction, and whatever gets an error before it runs.
 type scripts struct {
 	mini *miniredis.Miniredis
 	lua  *interpreter // under the lock of mini
@@ -44,36 +43,42 @@ func newScripts(mini *miniredis.Miniredis) (*scripts, error) {
 // been answered.
 func (s *scripts) hook(peer *server.Peer, command string, args ...string) (done bool) {
 	switch command {
+	case "SCRIPT", "EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO":
+	default:
+		return false
+	}
+	database, alone := alone(peer)
+	if !alone || len(args) == 0 {
+		return false
+	}
+	inv := invocation{name: strings.ToLower(args[0]), readOnly: strings.HasSuffix(command, "_RO"), database: database}
+	switch command {
 	case "SCRIPT":
 		s.note(args)
 		return false
 	case "EVAL", "EVAL_RO":
-		if len(args) < 2 || !alone(peer) {
-			return false
-		}
 		s.load(args[0])
-		return s.run(peer, name(args[0]), command == "EVAL_RO", args[1:])
-	case "EVALSHA", "EVALSHA_RO":
-		if len(args) < 2 || !alone(peer) {
-			return false
-		}
-		return s.run(peer, strings.ToLower(args[0]), command == "EVALSHA_RO", args[1:])
+		inv.name = name(args[0])
 	}
-	return false
+	return s.run(peer, inv, args[1:])
 }
 
 // run runs a script that is known, with its number of keys, keys and arguments.
-func (s *scripts) run(peer *server.Peer, name string, readOnly bool, args []string) (done bool) {
+func (s *scripts) run(peer *server.Peer, inv invocation, args []string) (done bool) {
 	s.mu.Lock()
-	script := s.known[name]
+	inv.script = s.known[inv.name]
 	s.mu.Unlock()
-	keys, err := strconv.Atoi(args[0])
-	if script == nil || err != nil || keys < 0 || keys > len(args)-1 {
+	if inv.script == nil || len(args) == 0 {
 		return false
 	}
+	keys, err := strconv.Atoi(args[0])
+	if err != nil || keys < 0 || keys > len(args)-1 {
+		return false
+	}
+	inv.keys, inv.args = args[1:1+keys], args[1+keys:]
 	s.mini.Lock()
 	defer s.mini.Unlock()
-	s.lua.run(peer, invocation{name: name, script: script, readOnly: readOnly, keys: args[1 : 1+keys], args: args[1+keys:]})
+	s.lua.run(peer, inv)
 	return true
 }
 
@@ -84,7 +89,7 @@ func (s *scripts) load(source string) {
 	_, known := s.known[name(source)]
 	s.mu.Unlock()
 	if !known {
-		s.mini.Server().Dispatch(server.NewPeer(bufio.NewWriter(io.Discard)), []string{"SCRIPT", "LOAD", source})
+		s.lua.server.Dispatch(server.NewPeer(bufio.NewWriter(io.Discard)), []string{"SCRIPT", "LOAD", source})
 	}
 }
 
@@ -98,12 +103,13 @@ func (s *scripts) note(args []string) {
 		if script, err := compile(args[1]); err == nil {
 			s.known[name(args[1])] = script
 		}
-	case len(args) > 0 && strings.EqualFold(args[0], "FLUSH"):
+	case strings.EqualFold(args[0], "FLUSH"):
 		clear(s.known)
 	}
 }
 
-// compiled keeps what every server of this process was told: a pipeline loads the same scripts for each of its services.
+// compiled keeps what every server of this process was told, for as long as it runs: a pipeline loads the same scripts for
+// each of its services. miniredis keeps them too.
 var compiled sync.Map // of *lua.FunctionProto by source
 
 func compile(source string) (*lua.FunctionProto, error) {
@@ -127,22 +133,23 @@ func name(source string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// alone says that a connection's next command runs by itself and on the first
-// database, outside of any transaction or script. miniredis keeps what it knows
-// of a connection to itself, so it is read by name: of one that calls it
-// otherwise nothing is known, and it runs its scripts itself.
-func alone(peer *server.Peer) bool {
+// What miniredis knows of a connection it keeps to itself, so it is read by name; a server of which it does not know
+// these does not start.
+const databaseField = "selectedDB"
+
+var busyFields = []string{"nested", "transaction", "subscriber"}
+
+// alone says that a connection's next command runs by itself, outside of any
+// transaction or script, and on which database.
+func alone(peer *server.Peer) (database int64, yes bool) {
 	if peer.Ctx == nil {
-		return true // its first command
+		return 0, true // its first command
 	}
 	known := reflect.Indirect(reflect.ValueOf(peer.Ctx))
-	if known.Kind() != reflect.Struct {
-		return false
-	}
-	for _, field := range []string{"nested", "transaction", "selectedDB", "subscriber"} {
-		if value := known.FieldByName(field); !value.IsValid() || !value.IsZero() {
-			return false
+	for _, field := range busyFields {
+		if !known.FieldByName(field).IsZero() {
+			return 0, false
 		}
 	}
-	return true
+	return known.FieldByName(databaseField).Int(), true
 }

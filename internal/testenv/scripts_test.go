@@ -19,24 +19,29 @@ func TestAScriptsValueIsAnsweredAsRedisDoes(t *testing.T) {
 		"return 3.9":    int64(3),
 		"return -3.9":   int64(-3),
 		"return true":   int64(1),
-		"return {1, {'a', {}}, 'b', nil, 'gone'}":              []any{int64(1), []any{"a", []any{}}, "b"},
-		"return {1, false, 2}":                                 []any{int64(1), nil, int64(2)},
-		"return redis.status_reply('FINE')":                    "FINE",
-		"return redis.call('SET', 'k', 'v')":                   "OK",
-		"return redis.call('SET', 'k', 'v').ok":                "OK",
-		"return redis.call('HSET', KEYS[1], 'f', ARGV[2])":     int64(1),
-		"return redis.call('GET', 'nothing') == false":         int64(1),
-		"return redis.call('LRANGE', 'nothing', 0, -1)":        []any{},
-		"return redis.call('HMGET', KEYS[1], 'f', 'g')":        []any{"second", nil},
-		"return {#KEYS, #ARGV, KEYS[1], ARGV[1]}":              []any{int64(1), int64(2), "h", "first"},
-		"return redis.call('INCRBY', 'n', 12)":                 int64(12),
-		"return redis.call('TIME')[3] == nil":                  int64(1),
-		"return redis.sha1hex('')":                             "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-		"return cjson.decode('[7]')[1]":                        int64(7),
-		"return select('#', unpack(ARGV))":                     int64(2),
-		"return redis.pcall('HGET', 'k', 'f').err ~= nil":      int64(1),
-		"return type(redis.pcall('NOSUCHCOMMAND').err)":        "string",
-		"return string.format('%d/%s', 5, table.concat(ARGV))": "5/firstsecond",
+		"return {1, {'a', {}}, 'b', nil, 'gone'}":                             []any{int64(1), []any{"a", []any{}}, "b"},
+		"return {1, false, 2}":                                                []any{int64(1), nil, int64(2)},
+		"return redis.status_reply('FINE')":                                   "FINE",
+		"return redis.call('SET', 'k', 'v')":                                  "OK",
+		"return redis.call('SET', 'k', 'v').ok":                               "OK",
+		"return redis.call('HSET', KEYS[1], 'f', ARGV[2])":                    int64(1),
+		"return redis.call('GET', 'nothing') == false":                        int64(1),
+		"return redis.call('LRANGE', 'nothing', 0, -1)":                       []any{},
+		"return redis.call('HMGET', KEYS[1], 'f', 'g')":                       []any{"second", nil},
+		"return {#KEYS, #ARGV, KEYS[1], ARGV[1]}":                             []any{int64(1), int64(2), "h", "first"},
+		"return redis.call('INCRBY', 'n', 12)":                                int64(12),
+		"return redis.call('TIME')[3] == nil":                                 int64(1),
+		"return redis.sha1hex('')":                                            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+		"return cjson.decode('[7]')[1]":                                       int64(7),
+		"return select('#', unpack(ARGV))":                                    int64(2),
+		"return redis.pcall('HGET', 'k', 'f').err ~= nil":                     int64(1),
+		"return type(redis.pcall('NOSUCHCOMMAND').err)":                       "string",
+		"return string.format('%d/%s', 5, table.concat(ARGV))":                "5/firstsecond",
+		"return ('text'):upper()":                                             "TEXT",
+		"return rawset({}, 1, 'set')[1]":                                      "set",
+		"return select(2, pcall(redis.call, 'HGET', 'k', 'f')):match('^%u+')": "WRONGTYPE",
+		"redis.log(redis.LOG_NOTICE, 'said'); return 1":                       int64(1),
+		"return coroutine.wrap(function() coroutine.yield(5) end)()":          int64(5),
 	} {
 		require.NoError(t, cl.FlushAll(t.Context()).Err())
 		require.NoError(t, cl.Set(t.Context(), "k", "v", 0).Err())
@@ -59,6 +64,14 @@ func TestAScriptsErrorBeginsAsTheCommandsOwn(t *testing.T) {
 		"return redis.call('HGET', 'k', 'f')":      "WRONGTYPE Operation against a key",
 		"return redis.pcall('HGET', 'k', 'f')":     "WRONGTYPE Operation against a key",
 		"return redis.error_reply('FENCED by 3')":  "FENCED by 3",
+		"return redis.error_reply('-FENCED by 3')": "FENCED by 3",
+		"return redis.error_reply('FENCED')":       "ERR FENCED",
+		"return redis.error_reply(1)":              "ERR wrong number or type of arguments",
+		"return redis.status_reply(1)":             "ERR wrong number or type of arguments",
+		"return redis.call('NOSUCHCOMMAND')":       "ERR Unknown Redis command called from script",
+		"return redis.call('BLPOP', 'l', 0)":       "ERR This Redis command is not allowed from script",
+		"return redis.call('HELLO', 3)":            "ERR This Redis command is not allowed from script",
+		"return redis.call('MULTI')":               "ERR This Redis command is not allowed from script",
 		"return {err = 'FENCED by 3'}":             "FENCED by 3",
 		"error({err = 'FENCED by 3'})":             "FENCED by 3",
 		"error('broken')":                          "ERR ",
@@ -76,7 +89,14 @@ func TestAScriptsErrorBeginsAsTheCommandsOwn(t *testing.T) {
 
 func TestAScriptLeavesNothingForTheNext(t *testing.T) {
 	cl := testenv.Redis(t).Client(t)
+	for _, script := range []string{
+		"kept = 1", "tostring = nil", "ARGV = {1}", "string.kept = 1", "redis.call = nil", "cjson.kept = 1", "_G.kept = 1",
+		"rawset(_G, 'kept', 1)", "setmetatable(_G, nil)", "setmetatable(redis, nil)", "loadstring('kept = 1')()",
+	} {
+		require.Error(t, cl.Eval(t.Context(), script, nil).Err(), script)
+	}
 	require.ErrorContains(t, cl.Eval(t.Context(), "kept = 1", nil).Err(), "Attempt to modify a readonly table")
+	require.Equal(t, "1", cl.Eval(t.Context(), "return tostring(1)", nil).Val())
 	require.ErrorContains(t, cl.Eval(t.Context(), "return kept", nil).Err(), "nonexistent global variable 'kept'")
 	length, err := cl.Eval(t.Context(), "return #ARGV", nil).Int()
 	require.NoError(t, err)
@@ -99,6 +119,29 @@ func TestAReadOnlyScriptMayAskForTheTimeAndWritesNothing(t *testing.T) {
 		require.ErrorContains(t, writes.RunRO(t.Context(), cl, []string{"k"}).Err(), "not allowed from read-only script")
 	}
 	require.ErrorIs(t, cl.Get(t.Context(), "k").Err(), redis.Nil)
+}
+
+// It is answered, as deep as it goes, and the server lives.
+func TestATableThatHoldsItselfHasAnEnd(t *testing.T) {
+	cl := testenv.Redis(t).Client(t)
+	_, _ = cl.Eval(t.Context(), "local t = {}; t[1] = t; return t", nil).Result()
+	require.NoError(t, cl.Ping(t.Context()).Err())
+}
+
+func TestEveryDatabaseIsReadWithItsTime(t *testing.T) {
+	cl := testenv.Redis(t).Client(t)
+	script := redis.NewScript("return {redis.call('TIME')[1], redis.call('GET', KEYS[1])}")
+	conn := cl.Conn()
+	defer func() { _ = conn.Close() }()
+	require.NoError(t, conn.Select(t.Context(), 1).Err())
+	require.NoError(t, conn.Set(t.Context(), "k", "in 1", 0).Err())
+	got, err := script.RunRO(t.Context(), conn, []string{"k"}).Slice()
+	require.NoError(t, err)
+	require.Equal(t, "in 1", got[1])
+	require.NoError(t, conn.Select(t.Context(), 0).Err())
+	got, err = script.RunRO(t.Context(), conn, []string{"k"}).Slice()
+	require.NoError(t, err)
+	require.Nil(t, got[1])
 }
 
 func TestAScriptRunsInATransactionAndOnAnotherDatabase(t *testing.T) {
@@ -132,6 +175,8 @@ func TestScriptsAreKnownByNameUntilTheyAreFlushed(t *testing.T) {
 	require.NoError(t, cl.Eval(t.Context(), "return 7", nil).Err())
 	require.Equal(t, []bool{true}, cl.ScriptExists(t.Context(), script.Hash()).Val())
 	require.NoError(t, cl.EvalSha(t.Context(), strings.ToUpper(script.Hash()), nil).Err())
+	require.Error(t, cl.Do(t.Context(), "SCRIPT", "FLUSH", "BOGUS").Err())
+	require.NoError(t, cl.EvalSha(t.Context(), script.Hash(), nil).Err())
 	require.NoError(t, cl.ScriptFlush(t.Context()).Err())
 	require.True(t, redis.HasErrorPrefix(cl.EvalSha(t.Context(), script.Hash(), nil).Err(), "NOSCRIPT"))
 }
