@@ -57,8 +57,7 @@ func (s *scripts) hook(peer *server.Peer, command string, args ...string) (done 
 		s.note(args)
 		return false
 	case "EVAL", "EVAL_RO":
-		s.load(args[0])
-		inv.name = name(args[0])
+		inv.name = s.load(args[0])
 	}
 	return s.run(peer, inv, args[1:])
 }
@@ -83,18 +82,21 @@ func (s *scripts) run(peer *server.Peer, inv invocation, args []string) (done bo
 }
 
 // load makes a script known here and to miniredis, which may have to run it in
-// a transaction.
-func (s *scripts) load(source string) {
+// a transaction, and returns its name.
+func (s *scripts) load(source string) string {
+	name := name(source)
 	s.mu.Lock()
-	_, known := s.known[name(source)]
+	_, known := s.known[name]
 	s.mu.Unlock()
 	if !known {
 		s.lua.server.Dispatch(server.NewPeer(bufio.NewWriter(io.Discard)), []string{"SCRIPT", "LOAD", source})
 	}
+	return name
 }
 
 // note follows which scripts miniredis is told to know. One that does not
-// compile is left to it: it says why.
+// compile is left to it: it says why. A flush that it refuses leaves all to it,
+// until they are loaded again.
 func (s *scripts) note(args []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

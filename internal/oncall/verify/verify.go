@@ -47,7 +47,7 @@ type Config struct {
 	Window   window.Window // who is compared; zero: everybody
 	States   int           // kept at a time, over all partitions under way; 0: DefaultStates
 	Workers  int           // partitions at a time; 0: one for each processor
-	Patience time.Duration // with services that could bear snapshots out, or each other; 0: five seconds
+	Patience time.Duration // with services that could bear snapshots out, or each other; 0: basis.DefaultPatience
 	Raw      bool          // read the log once without folding, too, and say how fast that was
 
 	Progress progress.Progress // nil: none

@@ -8,15 +8,12 @@ import (
 
 	"github.com/kelisim/kelisim/events"
 	"github.com/kelisim/kelisim/internal/cache"
+	"github.com/kelisim/kelisim/internal/oncall/basis"
 )
 
-const (
-	// meetFor is how long services are waited for to stand at the same position, if
-	// nothing else is asked for: between two events all do.
-	meetFor = 5 * time.Second
-	// meetEvery is how often it is looked meanwhile.
-	meetEvery = 2 * time.Millisecond
-)
+// meetEvery is how often it is looked whether services stand at the same position:
+// between two events all do.
+const meetEvery = 2 * time.Millisecond
 
 // compareDigests compares what needs no log, where that cannot judge everybody: what
 // a service stores with what its digest sums up, and the digests of services at the
@@ -75,7 +72,7 @@ func (v *verifier) compareServices(ctx context.Context, p *Partition) error {
 	}
 	pace := time.NewTicker(meetEvery)
 	defer pace.Stop()
-	for began := time.Now(); time.Since(began) < cmp.Or(v.Patience, meetFor); {
+	for began := time.Now(); time.Since(began) < cmp.Or(v.Patience, basis.DefaultPatience); {
 		waits := false
 		for i, c := range v.caches {
 			spots, err := c.Spots(ctx, p.Partition)
